@@ -1,0 +1,152 @@
+//! Softmax attention, one sequence at a time with its heads as a batch, and its backward from the saved denominators
+//! (Dao et al., 2022).
+//!
+//! Letters: `G` key/value heads, `R` query heads of each, `Q` queries, `K` keys, `D` channels of a head.
+
+use std::ops::Range;
+
+use candle_core::{D, DType, Tensor};
+
+use super::{DeviceMatrix, expect_equal};
+use crate::{AttentionShape, KernelError, Result, Spans};
+
+/// Added to the score of a key that may not be seen: far below any score, yet finite, so that no difference is NaN.
+const HIDDEN: f64 = -1e30;
+
+pub(super) fn forward(
+    shape: AttentionShape,
+    spans: &Spans,
+    q: &DeviceMatrix,
+    k: &DeviceMatrix,
+    v: &DeviceMatrix,
+) -> Result<(Tensor, Tensor)> {
+    let op = "attention";
+    let pairs = checked_pairs(op, shape, spans, (q, k, v))?;
+    let (q, k, v) = (q.floats(op)?, k.floats(op)?, v.floats(op)?);
+    let out = q.zeros_like()?;
+    let lse = Tensor::zeros((q.dim(0)?, shape.heads), DType::F32, q.device())?;
+    for (queries, keys) in pairs {
+        let scores = scores(shape, &query_heads(shape, q, &queries)?, &key_heads(shape, k, &keys)?)?;
+        let largest = scores.max_keepdim(D::Minus1)?;
+        let exponentials = scores.broadcast_sub(&largest)?.exp()?;
+        let sums = exponentials.sum_keepdim(D::Minus1)?;
+        let y = exponentials.broadcast_div(&sums)?.matmul(&key_heads(shape, v, &keys)?)?;
+        out.slice_set(&query_rows(shape, &y, queries.len())?, 0, queries.start)?;
+        let denominators = sums.log()?.add(&largest)?;
+        lse.slice_set(&query_rows(shape, &denominators, queries.len())?, 0, queries.start)?;
+    }
+    Ok((out, lse))
+}
+
+pub(super) fn backward(
+    shape: AttentionShape,
+    spans: &Spans,
+    (q, k, v): (&DeviceMatrix, &DeviceMatrix, &DeviceMatrix),
+    (out, lse): (&DeviceMatrix, &DeviceMatrix),
+    dout: &DeviceMatrix,
+) -> Result<[Tensor; 3]> {
+    let op = "attention_backward";
+    let pairs = checked_pairs(op, shape, spans, (q, k, v))?;
+    expect_equal(op, q.shape(), out.shape())?;
+    expect_equal(op, q.shape(), dout.shape())?;
+    expect_equal(op, (q.shape().0, shape.heads), lse.shape())?;
+    let (q, k, v) = (q.floats(op)?, k.floats(op)?, v.floats(op)?);
+    let (out, lse, dout) = (out.floats(op)?, lse.floats(op)?, dout.floats(op)?);
+    let (dq, dk, dv) = (q.zeros_like()?, k.zeros_like()?, v.zeros_like()?);
+    for (queries, keys) in pairs {
+        let [q, out, lse, dout] = [q, out, lse, dout].map(|x| query_heads(shape, x, &queries));
+        let (q, dout) = (q?, dout?);
+        let (k, v) = (key_heads(shape, k, &keys)?, key_heads(shape, v, &keys)?);
+        let p = scores(shape, &q, &k)?.broadcast_sub(&lse?)?.exp()?;
+        let delta = out?.mul(&dout)?.sum_keepdim(D::Minus1)?;
+        let dp = dout.matmul(&v.t()?)?;
+        // (G, R Q, K)
+        let ds = p.mul(&dp.broadcast_sub(&delta)?)?.affine(f64::from(shape.scale), 0.0)?;
+        add_rows(&dq, &query_rows(shape, &ds.matmul(&k)?, queries.len())?, queries.start)?;
+        add_rows(&dk, &key_rows(&ds.t()?.matmul(&q)?)?, keys.start)?;
+        add_rows(&dv, &key_rows(&p.t()?.matmul(&dout)?)?, keys.start)?;
+    }
+    Ok([dq, dk, dv])
+}
+
+/// The rows of each sequence that has queries, once all shapes are known to fit.
+fn checked_pairs(
+    op: &'static str,
+    shape: AttentionShape,
+    spans: &Spans,
+    (q, k, v): (&DeviceMatrix, &DeviceMatrix, &DeviceMatrix),
+) -> Result<Vec<(Range<usize>, Range<usize>)>> {
+    let AttentionShape { heads, kv_heads, head_dim, .. } = shape;
+    if kv_heads == 0 || head_dim == 0 || heads % kv_heads != 0 {
+        return Err(KernelError::Shape { op, left: (heads, head_dim), right: (kv_heads, head_dim) });
+    }
+    expect_equal(op, q.shape(), (q.shape().0, heads * head_dim))?;
+    expect_equal(op, k.shape(), (k.shape().0, kv_heads * head_dim))?;
+    expect_equal(op, k.shape(), v.shape())?;
+    expect_equal(op, (spans.queries.len(), 1), (spans.keys.len(), 1))?;
+    for (range, rows) in
+        spans.queries.iter().map(|r| (r, q.shape().0)).chain(spans.keys.iter().map(|r| (r, k.shape().0)))
+    {
+        if range.start > range.end || range.end > rows {
+            return Err(KernelError::Index { op, index: range.start.max(range.end), rows });
+        }
+    }
+    let pairs: Vec<_> =
+        spans.queries.iter().cloned().zip(spans.keys.iter().cloned()).filter(|(q, _)| !q.is_empty()).collect();
+    match pairs.iter().find(|(q, k)| k.is_empty() || (shape.causal && q.len() > k.len())) {
+        Some((q, k)) => Err(KernelError::Shape { op, left: (q.len(), head_dim), right: (k.len(), head_dim) }),
+        None => Ok(pairs),
+    }
+}
+
+/// The scores (G, R Q, K) of queries (G, R Q, D) over keys (G, K, D), hidden ones far below the others.
+fn scores(shape: AttentionShape, q: &Tensor, k: &Tensor) -> Result<Tensor> {
+    let (g, rows, _) = q.dims3()?;
+    let (n_keys, n_queries) = (k.dim(1)?, rows * shape.kv_heads / shape.heads);
+    let scores = q.matmul(&k.t()?)?.affine(f64::from(shape.scale), 0.0)?;
+    if !shape.causal || n_queries == 1 {
+        return Ok(scores);
+    }
+    let by_head = scores.reshape((g, rows / n_queries, n_queries, n_keys))?;
+    Ok(by_head.broadcast_add(&causal_bias(n_queries, n_keys, q.device())?)?.reshape((g, rows, n_keys))?)
+}
+
+/// (Q, K) with zero where a query sees a key; the last query stands at the last key.
+fn causal_bias(n_queries: usize, n_keys: usize, device: &candle_core::Device) -> Result<Tensor> {
+    let places = Tensor::arange((n_keys - n_queries) as u32, n_keys as u32, device)?.unsqueeze(1)?;
+    let keys = Tensor::arange(0u32, n_keys as u32, device)?.unsqueeze(0)?;
+    let hidden = keys.broadcast_gt(&places)?.to_dtype(DType::F32)?;
+    Ok(hidden.affine(HIDDEN, 0.0)?)
+}
+
+/// The rows of x (N, H X) as (G, R Q, X).
+fn query_heads(shape: AttentionShape, x: &Tensor, rows: &Range<usize>) -> Result<Tensor> {
+    let (g, r, x_per_head) = (shape.kv_heads, shape.heads / shape.kv_heads, x.dim(1)? / shape.heads);
+    let by_token = x.narrow(0, rows.start, rows.len())?.reshape((rows.len(), g, r, x_per_head))?;
+    Ok(by_token.permute((1, 2, 0, 3))?.reshape((g, r * rows.len(), x_per_head))?)
+}
+
+/// x (G, R Q, X) as rows (Q, H X).
+fn query_rows(shape: AttentionShape, x: &Tensor, n_queries: usize) -> Result<Tensor> {
+    let (g, rows, x_per_head) = x.dims3()?;
+    let by_head = x.reshape((g, rows / n_queries, n_queries, x_per_head))?;
+    Ok(by_head.permute((2, 0, 1, 3))?.reshape((n_queries, shape.heads * x_per_head))?)
+}
+
+/// The rows of x (M, G D) as (G, K, D).
+fn key_heads(shape: AttentionShape, x: &Tensor, rows: &Range<usize>) -> Result<Tensor> {
+    let by_token = x.narrow(0, rows.start, rows.len())?.reshape((rows.len(), shape.kv_heads, shape.head_dim))?;
+    Ok(by_token.transpose(0, 1)?.contiguous()?)
+}
+
+/// x (G, K, D) as rows (K, G D).
+fn key_rows(x: &Tensor) -> Result<Tensor> {
+    let (g, n_keys, d) = x.dims3()?;
+    Ok(x.transpose(0, 1)?.reshape((n_keys, g * d))?)
+}
+
+/// Adds where the rows lie; spans of different sequences may share keys.
+fn add_rows(target: &Tensor, x: &Tensor, at: usize) -> Result<()> {
+    let sum = target.narrow(0, at, x.dim(0)?)?.add(x)?;
+    Ok(target.slice_set(&sum, 0, at)?)
+}

@@ -1,0 +1,46 @@
+//! Matrix products; a narrow operand is widened for the time of its product.
+
+use std::borrow::Cow;
+
+use candle_core::{DType, Tensor};
+
+use super::{DeviceMatrix, expect_equal};
+use crate::{KernelError, Result};
+
+/// `x wᵀ`: (N, in) with (out, in) to (N, out).
+pub(super) fn nt(op: &'static str, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<Tensor> {
+    expect_inner(op, x, w, x.shape().1, w.shape().1)?;
+    Ok(widened(x)?.matmul(&widened(w)?.t()?)?)
+}
+
+/// `x w`: (N, out) with (out, in) to (N, in).
+pub(super) fn nn(op: &'static str, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<Tensor> {
+    expect_inner(op, x, w, x.shape().1, w.shape().0)?;
+    Ok(widened(x)?.matmul(widened(w)?.as_ref())?)
+}
+
+/// `xᵀ y`: (N, a) with (N, b) to (a, b).
+pub(super) fn tn(op: &'static str, x: &DeviceMatrix, y: &DeviceMatrix) -> Result<Tensor> {
+    expect_inner(op, x, y, x.shape().0, y.shape().0)?;
+    Ok(widened(x)?.t()?.matmul(widened(y)?.as_ref())?)
+}
+
+/// `y += alpha product`.
+pub(super) fn accumulate(op: &'static str, y: &mut DeviceMatrix, alpha: f32, product: Tensor) -> Result<()> {
+    expect_equal(op, y.shape(), product.dims2()?)?;
+    let scaled = if alpha == 1.0 { product } else { product.affine(f64::from(alpha), 0.0)? };
+    let y = y.owned(op)?;
+    *y = y.add(&scaled)?;
+    Ok(())
+}
+
+fn widened(x: &DeviceMatrix) -> Result<Cow<'_, Tensor>> {
+    Ok(match x.tensor.dtype() {
+        DType::F32 => Cow::Borrowed(&x.tensor),
+        _ => Cow::Owned(x.tensor.to_dtype(DType::F32)?),
+    })
+}
+
+fn expect_inner(op: &'static str, x: &DeviceMatrix, w: &DeviceMatrix, left: usize, right: usize) -> Result<()> {
+    if left == right { Ok(()) } else { Err(KernelError::Shape { op, left: x.shape(), right: w.shape() }) }
+}
