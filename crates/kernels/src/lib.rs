@@ -1,1 +1,19 @@
-//! placeholder
+//! Operations with a backward, on every device. This crate knows tensors and nothing else: no layers, no files, no
+//! models, no settings.
+//!
+//! A [`Backend`] is a short list of operations. [`Fused`] implements it for the CPU with pooled buffers, threads and
+//! SIMD; [`Composed`] writes each operation in candle tensor operations, so that it runs wherever candle does (CPU, CUDA,
+//! Metal). Blocks and their hand-written backwards are written once over the list, one crate up.
+
+mod backend;
+pub mod composed;
+mod error;
+pub mod fused;
+mod matrix;
+pub mod random;
+
+pub use backend::{Activation, AdamWStep, AttentionShape, Backend, Spans};
+pub use composed::Composed;
+pub use error::{KernelError, Result};
+pub use fused::Fused;
+pub use matrix::{HostMatrix, Precision};

@@ -1,0 +1,228 @@
+//! The list of operations that a device must offer, with their mathematics. Activations are two-dimensional, row-major
+//! tensors of 32-bit floats: one row per token (`N`), one column per channel (`C`). Weights are `out` x `in`, as they lie
+//! in files, in any [`Precision`](crate::Precision); products widen them, nothing else accepts a narrow tensor.
+
+use std::ops::Range;
+
+use crate::{HostMatrix, Result};
+
+/// A point-wise non-linearity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// `x * Phi(x)` with the exact normal distribution function.
+    Gelu,
+    /// The hyperbolic-tangent approximation of [`Activation::Gelu`].
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+    /// `tanh(x)`.
+    Tanh,
+}
+
+/// The sizes of an attention: `H` query heads over `G` key/value heads of `D` channels each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttentionShape {
+    /// Query heads, `H`.
+    pub heads: usize,
+    /// Key and value heads, `G`; divides `H`.
+    pub kv_heads: usize,
+    /// Channels of a head, `D`.
+    pub head_dim: usize,
+    /// A query sees only keys at its own place or before.
+    pub causal: bool,
+    /// Multiplies the scores before the softmax; usually `1 / sqrt(D)`.
+    pub scale: f32,
+}
+
+/// Which rows belong to one sequence. Sequence `s` has the query rows `queries[s]` and sees the key rows `keys[s]`; the
+/// last query stands at the last key, so that queries may be fewer than keys (a key/value cache). Sequences never see
+/// each other: a batch is ragged, without padding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spans {
+    /// Query rows of each sequence.
+    pub queries: Vec<Range<usize>>,
+    /// Key rows of each sequence.
+    pub keys: Vec<Range<usize>>,
+}
+
+impl Spans {
+    /// Sequences that lie one behind the other: sequence `s` is `starts[s]..starts[s + 1]`, keys and queries alike.
+    pub fn from_starts(starts: &[usize]) -> Self {
+        let rows: Vec<Range<usize>> = starts.windows(2).map(|w| w[0]..w[1]).collect();
+        Self { queries: rows.clone(), keys: rows }
+    }
+}
+
+/// The numbers of one AdamW step (Loshchilov and Hutter, 2019), as PyTorch computes it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWStep {
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Number of this step, from 1.
+    pub step: u64,
+    /// Multiplies the gradient first (clipping).
+    pub gradient_scale: f64,
+}
+
+/// A device and its operations. Every operation that returns a tensor returns a new one; `&mut` operands change in place.
+pub trait Backend: Send + Sync {
+    /// A two-dimensional tensor on this device.
+    type Tensor: Send + Sync;
+
+    /// A name for the registry and the log, such as `cpu` or `cuda:0`.
+    fn device_name(&self) -> String;
+
+    /// Runs `work` on this device's worker threads, so that the operations inside need not change threads one by one.
+    fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R;
+
+    // ---- moving data
+
+    /// A tensor of `rows` x `cols` from host numbers.
+    fn upload(&self, data: Vec<f32>, rows: usize, cols: usize) -> Result<Self::Tensor>;
+    /// A frozen weight, kept in the precision it has.
+    fn weight(&self, matrix: &HostMatrix) -> Result<Self::Tensor>;
+    /// A tensor of zeros.
+    fn zeros(&self, rows: usize, cols: usize) -> Result<Self::Tensor>;
+    /// A copy as owned 32-bit floats.
+    fn duplicate(&self, x: &Self::Tensor) -> Result<Self::Tensor>;
+    /// The numbers, row by row.
+    fn download(&self, x: &Self::Tensor) -> Result<Vec<f32>>;
+    /// Overwrites `x` with host numbers of the same shape.
+    fn overwrite(&self, x: &mut Self::Tensor, data: &[f32]) -> Result<()>;
+    /// Rows and columns.
+    fn shape(&self, x: &Self::Tensor) -> (usize, usize);
+
+    // ---- products; `w` may be narrow
+
+    /// `y = x wᵀ`: (N, in) with (out, in) to (N, out).
+    fn matmul_nt(&self, x: &Self::Tensor, w: &Self::Tensor) -> Result<Self::Tensor>;
+    /// `y = x w`: (N, out) with (out, in) to (N, in).
+    fn matmul_nn(&self, x: &Self::Tensor, w: &Self::Tensor) -> Result<Self::Tensor>;
+    /// `y += alpha x wᵀ`.
+    fn add_matmul_nt(&self, y: &mut Self::Tensor, alpha: f32, x: &Self::Tensor, w: &Self::Tensor) -> Result<()>;
+    /// `y += alpha x w`.
+    fn add_matmul_nn(&self, y: &mut Self::Tensor, alpha: f32, x: &Self::Tensor, w: &Self::Tensor) -> Result<()>;
+    /// `g += alpha xᵀ y`: (N, a) with (N, b) onto (a, b). The gradient of a weight.
+    fn add_matmul_tn(&self, g: &mut Self::Tensor, alpha: f32, x: &Self::Tensor, y: &Self::Tensor) -> Result<()>;
+
+    // ---- rows
+
+    /// `y[n] = table[rows[n]]`; the table may be narrow. Embedding, and the choice of supervised tokens.
+    fn gather_rows(&self, table: &Self::Tensor, rows: &[u32]) -> Result<Self::Tensor>;
+    /// `g[rows[n]] += x[n]`, in the order of `n`. The backward of [`Backend::gather_rows`].
+    fn scatter_add_rows(&self, g: &mut Self::Tensor, rows: &[u32], x: &Self::Tensor) -> Result<()>;
+    /// `target[at + n] = x[n]`. A key/value cache takes new rows this way.
+    fn write_rows(&self, target: &mut Self::Tensor, at: usize, x: &Self::Tensor) -> Result<()>;
+
+    // ---- element-wise
+
+    /// `y += x`.
+    fn add(&self, y: &mut Self::Tensor, x: &Self::Tensor) -> Result<()>;
+    /// `y = alpha y`.
+    fn scale(&self, y: &mut Self::Tensor, alpha: f32) -> Result<()>;
+    /// `y[n] += bias` for every row; `bias` is (1, C).
+    fn add_bias(&self, y: &mut Self::Tensor, bias: &Self::Tensor) -> Result<()>;
+    /// `g += sum over n of dy[n]`; `g` is (1, C). The backward of [`Backend::add_bias`].
+    fn add_bias_grad(&self, g: &mut Self::Tensor, dy: &Self::Tensor) -> Result<()>;
+    /// `f(x)`.
+    fn activate(&self, f: Activation, x: &Self::Tensor) -> Result<Self::Tensor>;
+    /// `dx = dy * f'(x)`.
+    fn activate_backward(&self, f: Activation, x: &Self::Tensor, dy: &Self::Tensor) -> Result<Self::Tensor>;
+    /// `h = f(gate) * up`.
+    fn gated(&self, f: Activation, gate: &Self::Tensor, up: &Self::Tensor) -> Result<Self::Tensor>;
+    /// `(dgate, dup)` of [`Backend::gated`].
+    fn gated_backward(
+        &self,
+        f: Activation,
+        gate: &Self::Tensor,
+        up: &Self::Tensor,
+        dh: &Self::Tensor,
+    ) -> Result<(Self::Tensor, Self::Tensor)>;
+
+    // ---- norms
+
+    /// `y = x / sqrt(mean(x²) + eps) * w` over groups of `D` columns, where `w` is (1, D) and `D` divides `C`
+    /// (`D = C`: a layer's norm; `D` = head size: the norm of queries and keys). Zhang and Sennrich, 2019.
+    fn rms_norm(&self, x: &Self::Tensor, w: &Self::Tensor, eps: f32) -> Result<Self::Tensor>;
+    /// `dx` of [`Backend::rms_norm`]; adds the weight's gradient to `dw` where it is trained.
+    fn rms_norm_backward(
+        &self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        eps: f32,
+        dy: &Self::Tensor,
+        dw: Option<&mut Self::Tensor>,
+    ) -> Result<Self::Tensor>;
+    /// `y = (x - mean(x)) / sqrt(var(x) + eps) * w + b` over each row. Ba, Kiros and Hinton, 2016.
+    fn layer_norm(&self, x: &Self::Tensor, w: &Self::Tensor, b: &Self::Tensor, eps: f32) -> Result<Self::Tensor>;
+    /// `dx` of [`Backend::layer_norm`]; adds to `(dw, db)` where they are trained.
+    fn layer_norm_backward(
+        &self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        eps: f32,
+        dy: &Self::Tensor,
+        grads: Option<(&mut Self::Tensor, &mut Self::Tensor)>,
+    ) -> Result<Self::Tensor>;
+
+    // ---- attention
+
+    /// Rotates each head's halves: `(a, b) -> (a cos - b sin, b cos + a sin)` at the angles of `positions[n]`
+    /// (Su et al., 2021, in the half-split form of published weights). `cos` and `sin` are (P, D / 2). With `inverse` the
+    /// angle is negated, which is also the backward.
+    fn rotate(
+        &self,
+        x: &mut Self::Tensor,
+        cos: &Self::Tensor,
+        sin: &Self::Tensor,
+        positions: &[u32],
+        inverse: bool,
+    ) -> Result<()>;
+    /// Softmax attention of q (N, H D) over k and v (M, G D): returns the output (N, H D) and the logarithm of each
+    /// softmax's denominator (N, H), which the backward needs.
+    fn attention(
+        &self,
+        shape: AttentionShape,
+        spans: &Spans,
+        q: &Self::Tensor,
+        k: &Self::Tensor,
+        v: &Self::Tensor,
+    ) -> Result<(Self::Tensor, Self::Tensor)>;
+    /// `(dq, dk, dv)` of [`Backend::attention`], from its inputs, its two outputs and the gradient of the first.
+    /// Dao et al., 2022: probabilities are computed again from the saved denominators.
+    #[allow(clippy::too_many_arguments, clippy::type_complexity)]
+    fn attention_backward(
+        &self,
+        shape: AttentionShape,
+        spans: &Spans,
+        qkv: (&Self::Tensor, &Self::Tensor, &Self::Tensor),
+        out: (&Self::Tensor, &Self::Tensor),
+        dout: &Self::Tensor,
+    ) -> Result<(Self::Tensor, Self::Tensor, Self::Tensor)>;
+
+    // ---- loss and optimiser
+
+    /// Sum over rows of `-log softmax(logits[n])[targets[n]]`; turns `logits` into `scale * (softmax - one-hot)`, the
+    /// gradient of `scale` times that sum.
+    fn cross_entropy(&self, logits: &mut Self::Tensor, targets: &[u32], scale: f32) -> Result<f64>;
+    /// Sum of squares, in 64 bits.
+    fn sum_of_squares(&self, x: &Self::Tensor) -> Result<f64>;
+    /// One step of AdamW on `w` with its gradient and its two moments.
+    fn adamw(
+        &self,
+        w: &mut Self::Tensor,
+        grad: &Self::Tensor,
+        moments: (&mut Self::Tensor, &mut Self::Tensor),
+        step: &AdamWStep,
+    ) -> Result<()>;
+}

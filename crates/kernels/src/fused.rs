@@ -1,0 +1,483 @@
+//! The CPU back end: pooled buffers, a thread pool of its own, products by `gemm`, everything between them fused over
+//! blocks of rows. Results do not depend on the number of threads: work is cut in blocks of a fixed size, and sums over
+//! blocks are added in their order.
+
+mod attention;
+mod math;
+pub mod pool;
+mod product;
+pub mod rows;
+mod tensor;
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+pub use tensor::Tensor;
+
+use self::{
+    pool::{Buffer, Pool},
+    product::{FEW_ROWS, Operand, Product, few_rows, product},
+    tensor::Data,
+};
+use crate::{Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Result, Spans};
+
+/// Numbers of one block of element-wise work: fits the second-level cache and is worth a task.
+const BLOCK: usize = 1 << 14;
+
+/// The CPU, with a number of worker threads.
+#[derive(Clone)]
+pub struct Fused {
+    pool: Pool,
+    threads: usize,
+    workers: Arc<rayon::ThreadPool>,
+}
+
+impl Fused {
+    /// A CPU back end with `threads` workers (at least one).
+    ///
+    /// # Errors
+    /// [`KernelError::Threads`] where the system starts no threads.
+    pub fn new(threads: usize) -> Result<Self> {
+        let threads = threads.max(1);
+        let workers = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("kernel-{i}"))
+            .build()
+            .map_err(|e| KernelError::Threads { threads, reason: e.to_string() })?;
+        Ok(Self { pool: Pool::default(), threads, workers: Arc::new(workers) })
+    }
+
+    /// Most bytes of buffers that were ever in use at once; frozen weights are not counted.
+    pub fn peak_buffer_bytes(&self) -> usize {
+        self.pool.peak_bytes()
+    }
+
+    fn take(&self, rows: usize, cols: usize) -> Buffer {
+        self.pool.take(rows * cols)
+    }
+
+    /// The numbers of a weight, widened into scratch where it is stored narrow.
+    fn widened<'a>(&self, w: &'a Tensor, scratch: &'a mut Option<Buffer>) -> &'a [f32] {
+        if let Some(numbers) = w.as_f32() {
+            return numbers;
+        }
+        let buffer = scratch.insert(self.take(w.rows, w.cols));
+        if let Data::Stored(matrix) = &w.data {
+            let rows_per_block = (BLOCK / w.cols.max(1)).max(1);
+            let blocks = buffer.par_chunks_mut(rows_per_block * w.cols.max(1)).enumerate();
+            blocks.for_each(|(i, out)| matrix.widen_rows(i * rows_per_block, out));
+        }
+        buffer
+    }
+
+    fn nt(&self, y: &mut [f32], alpha: f32, accumulate: bool, x: &Tensor, w: &Tensor) -> Result<()> {
+        let numbers = x.read("matmul_nt")?;
+        let p = Product { m: x.rows, n: w.rows, k: x.cols, alpha, accumulate, threads: self.threads };
+        if x.rows <= FEW_ROWS && x.cols > 0 {
+            few_rows(p, y, numbers, |row, scratch| weight_row(w, row, scratch));
+            return Ok(());
+        }
+        let mut scratch = None;
+        let weight = self.widened(w, &mut scratch);
+        product(p, y, w.rows, Operand::rows(numbers, x.cols), Operand::transposed(weight, w.cols));
+        Ok(())
+    }
+
+    fn nn(&self, y: &mut [f32], alpha: f32, accumulate: bool, x: &Tensor, w: &Tensor) -> Result<()> {
+        let numbers = x.read("matmul_nn")?;
+        let mut scratch = None;
+        let weight = self.widened(w, &mut scratch);
+        let p = Product { m: x.rows, n: w.cols, k: x.cols, alpha, accumulate, threads: self.threads };
+        product(p, y, w.cols, Operand::rows(numbers, x.cols), Operand::rows(weight, w.cols));
+        Ok(())
+    }
+
+    /// A new tensor of the shape of `x`, filled block by block from blocks of `x` whose length is a multiple of `unit`.
+    fn map(&self, op: &'static str, x: &Tensor, unit: usize, f: impl Fn(&[f32], &mut [f32]) + Sync) -> Result<Tensor> {
+        let mut y = self.take(x.rows, x.cols);
+        let block = block_of(unit);
+        y.par_chunks_mut(block).zip(x.read(op)?.par_chunks(block)).for_each(|(y, x)| f(x, y));
+        Ok(Tensor::owned(y, x.rows, x.cols))
+    }
+}
+
+/// The row of a weight: in place, or widened into `scratch` (then `None`).
+fn weight_row<'w>(w: &'w Tensor, row: usize, scratch: &mut Vec<f32>) -> Option<&'w [f32]> {
+    if let Some(numbers) = w.as_f32() {
+        return numbers.get(row * w.cols..(row + 1) * w.cols);
+    }
+    if let Data::Stored(matrix) = &w.data {
+        scratch.resize(w.cols, 0.0);
+        matrix.widen_rows(row, scratch);
+    }
+    None
+}
+
+/// The block size that is a multiple of `unit` numbers.
+fn block_of(unit: usize) -> usize {
+    (BLOCK / unit.max(1)).max(1) * unit.max(1)
+}
+
+fn same_shape(op: &'static str, a: &Tensor, b: &Tensor) -> Result<()> {
+    check(op, a, b, a.shape() == b.shape())
+}
+
+fn check(op: &'static str, a: &Tensor, b: &Tensor, fits: bool) -> Result<()> {
+    if fits { Ok(()) } else { Err(KernelError::Shape { op, left: a.shape(), right: b.shape() }) }
+}
+
+fn check_rows(op: &'static str, rows: &[u32], table: usize) -> Result<()> {
+    match rows.iter().find(|r| **r as usize >= table) {
+        Some(r) => Err(KernelError::Index { op, index: *r as usize, rows: table }),
+        None => Ok(()),
+    }
+}
+
+fn check_attention(shape: AttentionShape, spans: &Spans, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<()> {
+    let heads_fit = shape.kv_heads > 0 && shape.heads.is_multiple_of(shape.kv_heads);
+    let widths_fit = q.cols == shape.heads * shape.head_dim && k.cols == shape.kv_heads * shape.head_dim;
+    check("attention", q, k, heads_fit && widths_fit)?;
+    same_shape("attention", k, v)?;
+    let inside = spans.queries.iter().all(|r| r.end <= q.rows) && spans.keys.iter().all(|r| r.end <= k.rows);
+    let ordered = spans.queries.iter().zip(&spans.keys).all(|(q, k)| !shape.causal || q.len() <= k.len());
+    let disjoint = spans.queries.windows(2).all(|w| w[0].end <= w[1].start)
+        && spans.keys.windows(2).all(|w| w[0].end <= w[1].start);
+    check("attention", q, k, inside && ordered && disjoint && spans.queries.len() == spans.keys.len())
+}
+
+impl Backend for Fused {
+    type Tensor = Tensor;
+
+    fn device_name(&self) -> String {
+        "cpu".to_owned()
+    }
+
+    fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.workers.install(work)
+    }
+
+    fn upload(&self, data: Vec<f32>, rows: usize, cols: usize) -> Result<Tensor> {
+        if data.len() != rows * cols {
+            return Err(KernelError::Length { rows, cols, found: data.len() });
+        }
+        Ok(Tensor::owned(self.pool.adopt(data), rows, cols))
+    }
+
+    fn weight(&self, matrix: &HostMatrix) -> Result<Tensor> {
+        if matrix.precision() == crate::Precision::F32 && matrix.as_f32().is_none() {
+            return self.upload(matrix.to_f32(), matrix.rows(), matrix.cols());
+        }
+        Ok(Tensor { rows: matrix.rows(), cols: matrix.cols(), data: Data::Stored(matrix.clone()) })
+    }
+
+    fn zeros(&self, rows: usize, cols: usize) -> Result<Tensor> {
+        Ok(Tensor::owned(self.pool.zeros(rows * cols), rows, cols))
+    }
+
+    fn duplicate(&self, x: &Tensor) -> Result<Tensor> {
+        let mut y = self.take(x.rows, x.cols);
+        match (&x.data, x.as_f32()) {
+            (Data::Stored(matrix), None) => matrix.widen_rows(0, &mut y),
+            (_, numbers) => y.copy_from_slice(numbers.unwrap_or_default()),
+        }
+        Ok(Tensor::owned(y, x.rows, x.cols))
+    }
+
+    fn download(&self, x: &Tensor) -> Result<Vec<f32>> {
+        Ok(match (&x.data, x.as_f32()) {
+            (Data::Stored(matrix), None) => matrix.to_f32(),
+            (_, numbers) => numbers.unwrap_or_default().to_vec(),
+        })
+    }
+
+    fn overwrite(&self, x: &mut Tensor, data: &[f32]) -> Result<()> {
+        let (rows, cols) = x.shape();
+        let target = x.write("overwrite")?;
+        if target.len() != data.len() {
+            return Err(KernelError::Length { rows, cols, found: data.len() });
+        }
+        target.copy_from_slice(data);
+        Ok(())
+    }
+
+    fn shape(&self, x: &Tensor) -> (usize, usize) {
+        x.shape()
+    }
+
+    fn matmul_nt(&self, x: &Tensor, w: &Tensor) -> Result<Tensor> {
+        check("matmul_nt", x, w, x.cols == w.cols)?;
+        let mut y = self.take(x.rows, w.rows);
+        self.nt(&mut y, 1.0, false, x, w)?;
+        Ok(Tensor::owned(y, x.rows, w.rows))
+    }
+
+    fn matmul_nn(&self, x: &Tensor, w: &Tensor) -> Result<Tensor> {
+        check("matmul_nn", x, w, x.cols == w.rows)?;
+        let mut y = self.take(x.rows, w.cols);
+        self.nn(&mut y, 1.0, false, x, w)?;
+        Ok(Tensor::owned(y, x.rows, w.cols))
+    }
+
+    fn add_matmul_nt(&self, y: &mut Tensor, alpha: f32, x: &Tensor, w: &Tensor) -> Result<()> {
+        check("add_matmul_nt", x, w, x.cols == w.cols && y.shape() == (x.rows, w.rows))?;
+        self.nt(y.write("add_matmul_nt")?, alpha, true, x, w)
+    }
+
+    fn add_matmul_nn(&self, y: &mut Tensor, alpha: f32, x: &Tensor, w: &Tensor) -> Result<()> {
+        check("add_matmul_nn", x, w, x.cols == w.rows && y.shape() == (x.rows, w.cols))?;
+        self.nn(y.write("add_matmul_nn")?, alpha, true, x, w)
+    }
+
+    fn add_matmul_tn(&self, g: &mut Tensor, alpha: f32, x: &Tensor, y: &Tensor) -> Result<()> {
+        check("add_matmul_tn", x, y, x.rows == y.rows && g.shape() == (x.cols, y.cols))?;
+        let p = Product { m: x.cols, n: y.cols, k: x.rows, alpha, accumulate: true, threads: self.threads };
+        let (a, b) = (x.read("add_matmul_tn")?, y.read("add_matmul_tn")?);
+        product(p, g.write("add_matmul_tn")?, y.cols, Operand::transposed(a, x.cols), Operand::rows(b, y.cols));
+        Ok(())
+    }
+
+    fn gather_rows(&self, table: &Tensor, rows: &[u32]) -> Result<Tensor> {
+        check_rows("gather_rows", rows, table.rows)?;
+        let cols = table.cols;
+        let mut y = self.take(rows.len(), cols);
+        for (out, row) in y.chunks_exact_mut(cols.max(1)).zip(rows) {
+            let at = *row as usize;
+            match (&table.data, table.as_f32()) {
+                (Data::Stored(matrix), None) => matrix.widen_rows(at, out),
+                (_, numbers) => out.copy_from_slice(&numbers.unwrap_or_default()[at * cols..(at + 1) * cols]),
+            }
+        }
+        Ok(Tensor::owned(y, rows.len(), cols))
+    }
+
+    fn scatter_add_rows(&self, g: &mut Tensor, rows: &[u32], x: &Tensor) -> Result<()> {
+        check_rows("scatter_add_rows", rows, g.rows)?;
+        check("scatter_add_rows", g, x, g.cols == x.cols && rows.len() == x.rows)?;
+        let cols = g.cols;
+        let target = g.write("scatter_add_rows")?;
+        for (x, row) in x.read("scatter_add_rows")?.chunks_exact(cols.max(1)).zip(rows) {
+            let at = *row as usize * cols;
+            rows::add(&mut target[at..at + cols], x);
+        }
+        Ok(())
+    }
+
+    fn write_rows(&self, target: &mut Tensor, at: usize, x: &Tensor) -> Result<()> {
+        check("write_rows", target, x, target.cols == x.cols && at + x.rows <= target.rows)?;
+        let from = at * target.cols;
+        let numbers = x.read("write_rows")?;
+        target.write("write_rows")?[from..from + numbers.len()].copy_from_slice(numbers);
+        Ok(())
+    }
+
+    fn add(&self, y: &mut Tensor, x: &Tensor) -> Result<()> {
+        same_shape("add", y, x)?;
+        let x = x.read("add")?;
+        y.write("add")?.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).for_each(|(y, x)| rows::add(y, x));
+        Ok(())
+    }
+
+    fn scale(&self, y: &mut Tensor, alpha: f32) -> Result<()> {
+        y.write("scale")?.par_chunks_mut(BLOCK).for_each(|y| rows::scale(y, alpha));
+        Ok(())
+    }
+
+    fn add_bias(&self, y: &mut Tensor, bias: &Tensor) -> Result<()> {
+        check("add_bias", y, bias, bias.shape() == (1, y.cols))?;
+        let (b, block) = (bias.read("add_bias")?, block_of(y.cols));
+        y.write("add_bias")?.par_chunks_mut(block).for_each(|y| rows::add_bias(y, b));
+        Ok(())
+    }
+
+    fn add_bias_grad(&self, g: &mut Tensor, dy: &Tensor) -> Result<()> {
+        check("add_bias_grad", g, dy, g.shape() == (1, dy.cols))?;
+        rows::add_columns(g.write("add_bias_grad")?, dy.read("add_bias_grad")?);
+        Ok(())
+    }
+
+    fn activate(&self, f: Activation, x: &Tensor) -> Result<Tensor> {
+        self.map("activate", x, 1, |x, y| rows::activate(f, x, y))
+    }
+
+    fn activate_backward(&self, f: Activation, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        same_shape("activate_backward", x, dy)?;
+        let mut dx = self.duplicate(dy)?;
+        let numbers = x.read("activate_backward")?;
+        let blocks = dx.write("activate_backward")?.par_chunks_mut(BLOCK).zip(numbers.par_chunks(BLOCK));
+        blocks.for_each(|(dx, x)| rows::activate_backward(f, x, dx));
+        Ok(dx)
+    }
+
+    fn gated(&self, f: Activation, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+        same_shape("gated", gate, up)?;
+        let mut h = self.take(gate.rows, gate.cols);
+        let (g, u) = (gate.read("gated")?, up.read("gated")?);
+        let blocks = h.par_chunks_mut(BLOCK).zip(g.par_chunks(BLOCK)).zip(u.par_chunks(BLOCK));
+        blocks.for_each(|((h, g), u)| rows::gated(f, g, u, h));
+        Ok(Tensor::owned(h, gate.rows, gate.cols))
+    }
+
+    fn gated_backward(&self, f: Activation, gate: &Tensor, up: &Tensor, dh: &Tensor) -> Result<(Tensor, Tensor)> {
+        same_shape("gated_backward", gate, up)?;
+        same_shape("gated_backward", gate, dh)?;
+        let (mut dgate, mut dup) = (self.take(gate.rows, gate.cols), self.take(gate.rows, gate.cols));
+        let (g, u, dh) = (gate.read("gated_backward")?, up.read("gated_backward")?, dh.read("gated_backward")?);
+        let inputs = g.par_chunks(BLOCK).zip(u.par_chunks(BLOCK)).zip(dh.par_chunks(BLOCK));
+        let outputs = dgate.par_chunks_mut(BLOCK).zip(dup.par_chunks_mut(BLOCK));
+        inputs.zip(outputs).for_each(|(((g, u), dh), (dg, du))| rows::gated_backward(f, g, u, dh, dg, du));
+        Ok((Tensor::owned(dgate, gate.rows, gate.cols), Tensor::owned(dup, gate.rows, gate.cols)))
+    }
+
+    fn rms_norm(&self, x: &Tensor, w: &Tensor, eps: f32) -> Result<Tensor> {
+        check("rms_norm", x, w, w.rows == 1 && w.cols > 0 && x.cols.is_multiple_of(w.cols))?;
+        let weight = w.read("rms_norm")?;
+        self.map("rms_norm", x, x.cols, |x, y| rows::rms_norm(x, weight, eps, y))
+    }
+
+    fn rms_norm_backward(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        eps: f32,
+        dy: &Tensor,
+        dw: Option<&mut Tensor>,
+    ) -> Result<Tensor> {
+        check("rms_norm_backward", x, w, w.rows == 1 && w.cols > 0 && x.cols.is_multiple_of(w.cols))?;
+        same_shape("rms_norm_backward", x, dy)?;
+        let mut dx = self.take(x.rows, x.cols);
+        let block = block_of(x.cols);
+        let (weight, n) = (w.read("rms_norm_backward")?, if dw.is_some() { w.cols } else { 0 });
+        let inputs =
+            x.read("rms_norm_backward")?.par_chunks(block).zip(dy.read("rms_norm_backward")?.par_chunks(block));
+        let sums: Vec<Vec<f32>> = inputs
+            .zip(dx.par_chunks_mut(block))
+            .map(|((x, dy), dx)| {
+                let mut dw = vec![0.0; n];
+                rows::rms_norm_backward(x, weight, eps, dy, dx, &mut dw);
+                dw
+            })
+            .collect();
+        if let Some(dw) = dw {
+            let dw = dw.write("rms_norm_backward")?;
+            sums.iter().for_each(|s| rows::add(dw, s));
+        }
+        Ok(Tensor::owned(dx, x.rows, x.cols))
+    }
+
+    fn layer_norm(&self, x: &Tensor, w: &Tensor, b: &Tensor, eps: f32) -> Result<Tensor> {
+        check("layer_norm", x, w, w.shape() == (1, x.cols) && b.shape() == (1, x.cols))?;
+        let (w, b) = (w.read("layer_norm")?, b.read("layer_norm")?);
+        self.map("layer_norm", x, x.cols, |x, y| rows::layer_norm(x, w, b, eps, y))
+    }
+
+    fn layer_norm_backward(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        eps: f32,
+        dy: &Tensor,
+        grads: Option<(&mut Tensor, &mut Tensor)>,
+    ) -> Result<Tensor> {
+        check("layer_norm_backward", x, w, w.shape() == (1, x.cols))?;
+        same_shape("layer_norm_backward", x, dy)?;
+        let mut dx = self.take(x.rows, x.cols);
+        let block = block_of(x.cols);
+        let (weight, n) = (w.read("layer_norm_backward")?, if grads.is_some() { w.cols } else { 0 });
+        let (x_numbers, dy) = (x.read("layer_norm_backward")?, dy.read("layer_norm_backward")?);
+        let inputs = x_numbers.par_chunks(block).zip(dy.par_chunks(block)).zip(dx.par_chunks_mut(block));
+        let sums: Vec<(Vec<f32>, Vec<f32>)> = inputs
+            .map(|((x, dy), dx)| {
+                let (mut dw, mut db) = (vec![0.0; n], vec![0.0; n]);
+                rows::layer_norm_backward(x, weight, eps, dy, dx, &mut dw, &mut db);
+                (dw, db)
+            })
+            .collect();
+        if let Some((dw, db)) = grads {
+            let (dw, db) = (dw.write("layer_norm_backward")?, db.write("layer_norm_backward")?);
+            for (w, b) in &sums {
+                rows::add(dw, w);
+                rows::add(db, b);
+            }
+        }
+        Ok(Tensor::owned(dx, x.rows, x.cols))
+    }
+
+    fn rotate(&self, x: &mut Tensor, cos: &Tensor, sin: &Tensor, positions: &[u32], inverse: bool) -> Result<()> {
+        let half = cos.cols;
+        check_rows("rotate", positions, cos.rows)?;
+        check("rotate", x, cos, half > 0 && x.cols.is_multiple_of(2 * half) && positions.len() == x.rows)?;
+        same_shape("rotate", cos, sin)?;
+        let (cols, sign) = (x.cols, if inverse { -1.0 } else { 1.0 });
+        let (cos, sin) = (cos.read("rotate")?, sin.read("rotate")?);
+        let per_block = block_of(cols) / cols;
+        let blocks = x.write("rotate")?.par_chunks_mut(per_block * cols).zip(positions.par_chunks(per_block));
+        blocks.for_each(|(x, positions)| {
+            for (row, p) in x.chunks_exact_mut(cols).zip(positions) {
+                let at = *p as usize * half;
+                rows::rotate(row, &cos[at..at + half], &sin[at..at + half], sign);
+            }
+        });
+        Ok(())
+    }
+
+    fn attention(
+        &self,
+        shape: AttentionShape,
+        spans: &Spans,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        check_attention(shape, spans, q, k, v)?;
+        let (mut out, mut lse) = (self.take(q.rows, q.cols), self.take(q.rows, shape.heads));
+        let x = attention::Inputs { q: q.read("attention")?, k: k.read("attention")?, v: v.read("attention")? };
+        attention::forward(shape, spans, x, &mut out, &mut lse);
+        Ok((Tensor::owned(out, q.rows, q.cols), Tensor::owned(lse, q.rows, shape.heads)))
+    }
+
+    fn attention_backward(
+        &self,
+        shape: AttentionShape,
+        spans: &Spans,
+        (q, k, v): (&Tensor, &Tensor, &Tensor),
+        (out, lse): (&Tensor, &Tensor),
+        dout: &Tensor,
+    ) -> Result<(Tensor, Tensor, Tensor)> {
+        check_attention(shape, spans, q, k, v)?;
+        same_shape("attention_backward", q, dout)?;
+        let op = "attention_backward";
+        let (mut dq, mut dk) = (self.take(q.rows, q.cols), self.zeros(k.rows, k.cols)?);
+        let mut dv = self.zeros(v.rows, v.cols)?;
+        let x = attention::Inputs { q: q.read(op)?, k: k.read(op)?, v: v.read(op)? };
+        let saved = attention::Saved { out: out.read(op)?, lse: lse.read(op)?, dout: dout.read(op)? };
+        attention::backward(shape, spans, x, saved, (&mut dq, dk.write(op)?, dv.write(op)?));
+        Ok((Tensor::owned(dq, q.rows, q.cols), dk, dv))
+    }
+
+    fn cross_entropy(&self, logits: &mut Tensor, targets: &[u32], factor: f32) -> Result<f64> {
+        check_rows("cross_entropy", targets, logits.cols)?;
+        let (rows, cols) = logits.shape();
+        if targets.len() != rows {
+            return Err(KernelError::Length { rows, cols, found: targets.len() });
+        }
+        let blocks = logits.write("cross_entropy")?.par_chunks_mut(cols).zip(targets);
+        let losses: Vec<f64> = blocks.map(|(z, t)| rows::cross_entropy(z, *t as usize, factor)).collect();
+        Ok(losses.iter().sum())
+    }
+
+    fn sum_of_squares(&self, x: &Tensor) -> Result<f64> {
+        Ok(rows::sum_of_squares(x.read("sum_of_squares")?))
+    }
+
+    fn adamw(&self, w: &mut Tensor, grad: &Tensor, (m, v): (&mut Tensor, &mut Tensor), step: &AdamWStep) -> Result<()> {
+        same_shape("adamw", w, grad)?;
+        same_shape("adamw", w, m)?;
+        same_shape("adamw", w, v)?;
+        let g = grad.read("adamw")?.par_chunks(BLOCK);
+        let moments = m.write("adamw")?.par_chunks_mut(BLOCK).zip(v.write("adamw")?.par_chunks_mut(BLOCK));
+        let blocks = w.write("adamw")?.par_chunks_mut(BLOCK).zip(g).zip(moments);
+        blocks.for_each(|((w, g), (m, v))| rows::adamw(w, g, m, v, step));
+        Ok(())
+    }
+}

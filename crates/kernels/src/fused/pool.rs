@@ -1,0 +1,143 @@
+//! Buffers that are used again. The first pages of fresh memory cost more than the arithmetic on them, so a buffer goes
+//! back to the pool when its tensor is dropped, and the next operation of about that size takes it.
+
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+#[derive(Default)]
+struct Shelf {
+    free: BTreeMap<usize, Vec<Vec<f32>>>,
+    free_numbers: usize,
+    used_numbers: usize,
+    peak_numbers: usize,
+}
+
+/// Where free buffers lie.
+#[derive(Clone, Default)]
+pub struct Pool(Arc<Mutex<Shelf>>);
+
+/// `len` numbers from a [`Pool`]; back in the pool when dropped.
+pub struct Buffer {
+    data: Vec<f32>,
+    len: usize,
+    pool: Pool,
+}
+
+/// A buffer may be up to this many times larger than what is asked for.
+const SLACK: usize = 2;
+
+/// Sizes are rounded up to eighths of a power of two, so that batches of nearly the same length share buffers.
+fn capacity(len: usize) -> usize {
+    let step = (len.next_power_of_two() / 16).max(64);
+    len.div_ceil(step) * step
+}
+
+impl Pool {
+    /// A buffer whose contents are whatever was there before: for operations that write every number.
+    pub fn take(&self, len: usize) -> Buffer {
+        let need = capacity(len);
+        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = shelf.free.range(need..=need.saturating_mul(SLACK)).next().map(|(size, _)| *size);
+        let found = size.and_then(|size| shelf.remove(size));
+        let data = found.unwrap_or_else(|| {
+            shelf.make_room(need);
+            vec![0.0; need]
+        });
+        shelf.used_numbers += data.len();
+        shelf.peak_numbers = shelf.peak_numbers.max(shelf.used_numbers);
+        Buffer { data, len, pool: self.clone() }
+    }
+
+    /// A buffer of zeros.
+    pub fn zeros(&self, len: usize) -> Buffer {
+        let mut b = self.take(len);
+        b.fill(0.0);
+        b
+    }
+
+    /// A buffer around numbers made elsewhere.
+    pub fn adopt(&self, data: Vec<f32>) -> Buffer {
+        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.used_numbers += data.len();
+        shelf.peak_numbers = shelf.peak_numbers.max(shelf.used_numbers);
+        Buffer { len: data.len(), data, pool: self.clone() }
+    }
+
+    /// Most bytes that were ever in use at once.
+    pub fn peak_bytes(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).peak_numbers * size_of::<f32>()
+    }
+}
+
+impl Shelf {
+    fn remove(&mut self, size: usize) -> Option<Vec<f32>> {
+        let list = self.free.get_mut(&size)?;
+        let data = list.pop();
+        if list.is_empty() {
+            self.free.remove(&size);
+        }
+        self.free_numbers -= data.as_ref().map_or(0, Vec::len);
+        data
+    }
+
+    /// Gives free buffers back to the system, smallest first, while used and free together would pass what was once in
+    /// use at the same time: batches of many lengths must not each leave their buffers behind.
+    fn make_room(&mut self, need: usize) {
+        let bound = self.peak_numbers.max(self.used_numbers + need);
+        while self.used_numbers + self.free_numbers + need > bound {
+            let Some(size) = self.free.keys().next().copied() else { return };
+            self.remove(size);
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let data = std::mem::take(&mut self.data);
+        let mut shelf = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.used_numbers -= data.len();
+        shelf.free_numbers += data.len();
+        shelf.free.entry(data.len()).or_default().push(data);
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        self.data.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        self.data.get_mut(..self.len).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_buffer_is_used_again() {
+        let pool = Pool::default();
+        let first = pool.take(1000);
+        let address = first.as_ptr();
+        drop(first);
+        assert_eq!(pool.take(990).as_ptr(), address);
+    }
+
+    #[test]
+    fn many_lengths_do_not_pile_up() {
+        let pool = Pool::default();
+        for n in 1..200 {
+            let (a, b) = (pool.take(n * 1000), pool.take(n * 500));
+            assert_eq!((a.len(), b.len()), (n * 1000, n * 500));
+        }
+        let shelf = pool.0.lock().unwrap();
+        assert!(shelf.free_numbers <= shelf.peak_numbers, "{} > {}", shelf.free_numbers, shelf.peak_numbers);
+    }
+}
