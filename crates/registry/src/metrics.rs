@@ -1,0 +1,175 @@
+//! Table `metrics`: one row per reported step of a run, training and validation.
+//!
+//! A loss is kept as (sum, count), so that means over any stretch are exact. A loss that is not a number is kept too (as
+//! NULL, which is how SQLite holds NaN): a curve that breaks off must show where.
+
+use rusqlite::{Connection, Row, params};
+use serde_json::Value;
+
+use crate::column::{Json, JsonRef, words};
+use crate::error::{Fault, Result};
+use crate::registry::Registry;
+use crate::schema::Migration;
+
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    sql: "
+CREATE TABLE metrics (
+    run_id        TEXT    NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    seq           INTEGER NOT NULL CHECK (seq > 0),
+    kind          TEXT    NOT NULL CHECK (kind IN ('train', 'validation')),
+    step          INTEGER NOT NULL CHECK (step >= 0),
+    epoch         REAL    NOT NULL,
+    elapsed_ms    INTEGER NOT NULL,
+    loss_sum      REAL,
+    n_tokens      INTEGER NOT NULL CHECK (n_tokens >= 0),
+    learning_rate REAL,
+    grad_norm     REAL,
+    tokens_per_s  REAL,
+    memory_bytes  INTEGER,
+    extra         TEXT    CHECK (json_valid(extra)),
+    PRIMARY KEY (run_id, seq)
+) STRICT, WITHOUT ROWID;
+",
+}];
+
+words! {
+    /// What a metric was measured on.
+    MetricKind, "metric kind":
+    /// The training batches since the row before.
+    Train = "train",
+    /// The validation set.
+    Validation = "validation",
+}
+
+/// The figures of one reported step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricRow {
+    /// Number in the run's stream, shared with its events.
+    pub seq: u64,
+    /// What it was measured on.
+    pub kind: MetricKind,
+    /// Optimiser steps done.
+    pub step: u64,
+    /// Passes over the data done.
+    pub epoch: f64,
+    /// Time the run has been running, pauses left out.
+    pub elapsed_ms: u64,
+    /// Sum of the loss over `n_tokens`; may be infinite or NaN.
+    pub loss_sum: f64,
+    /// Supervised tokens (for a classifier: rows) in the sum.
+    pub n_tokens: u64,
+    /// Learning rate of the step.
+    pub learning_rate: Option<f64>,
+    /// Norm of the gradient before clipping; NaN comes back as `None`.
+    pub grad_norm: Option<f64>,
+    /// Tokens per second.
+    pub tokens_per_s: Option<f64>,
+    /// Resident memory.
+    pub memory_bytes: Option<u64>,
+    /// Further figures, a JSON object (accuracy, …).
+    pub extra: Option<Value>,
+}
+
+/// Reads and writes of the table; from [`Registry::metrics`]. Run ids are exact.
+#[derive(Clone, Copy, Debug)]
+pub struct Metrics<'a> {
+    registry: &'a Registry,
+}
+
+impl<'a> Metrics<'a> {
+    pub(crate) fn new(registry: &'a Registry) -> Self {
+        Metrics { registry }
+    }
+
+    /// At most `limit` rows of a run numbered above `after_seq`, in order. Empty for an unknown run.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn since(&self, run_id: &str, after_seq: u64, limit: u32) -> Result<Vec<MetricRow>> {
+        self.registry.read("reading the metrics of a run", |conn| {
+            let sql = "SELECT seq, kind, step, epoch, elapsed_ms, loss_sum, n_tokens, learning_rate, grad_norm,
+                              tokens_per_s, memory_bytes, extra
+                       FROM metrics WHERE run_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+            let mut statement = conn.prepare_cached(sql)?;
+            let rows = statement.query_map((run_id, after_seq, limit), from_row)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// The last row of a kind, if there is one.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn last(&self, run_id: &str, kind: MetricKind) -> Result<Option<MetricRow>> {
+        self.registry.read("reading the last metrics of a run", |conn| {
+            let sql = "SELECT seq, kind, step, epoch, elapsed_ms, loss_sum, n_tokens, learning_rate, grad_norm,
+                              tokens_per_s, memory_bytes, extra
+                       FROM metrics WHERE run_id = ?1 AND kind = ?2 ORDER BY seq DESC LIMIT 1";
+            let mut statement = conn.prepare_cached(sql)?;
+            let mut rows = statement.query_map((run_id, kind), from_row)?;
+            Ok(rows.next().transpose()?)
+        })
+    }
+
+    /// Removes the rows of a run after `step`, which a resume does again; returns how many there were.
+    /// [`crate::Runs::rewind`] does this together with the events and the run's own row.
+    ///
+    /// # Errors
+    /// When the registry cannot be written.
+    pub fn delete_after(&self, run_id: &str, step: u64) -> Result<usize> {
+        self.registry.write("removing metrics of a run", |tx| delete_after(tx, run_id, step))
+    }
+}
+
+pub(crate) fn append(conn: &Connection, run_id: &str, rows: &[MetricRow]) -> std::result::Result<(), Fault> {
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO metrics (run_id, seq, kind, step, epoch, elapsed_ms, loss_sum, n_tokens, learning_rate,
+                              grad_norm, tokens_per_s, memory_bytes, extra)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
+    for row in rows {
+        statement.execute(params![
+            run_id,
+            row.seq,
+            row.kind,
+            row.step,
+            row.epoch,
+            row.elapsed_ms,
+            row.loss_sum,
+            row.n_tokens,
+            row.learning_rate,
+            row.grad_norm,
+            row.tokens_per_s,
+            row.memory_bytes,
+            row.extra.as_ref().map(JsonRef),
+        ])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn delete_after(conn: &Connection, run_id: &str, step: u64) -> std::result::Result<usize, Fault> {
+    let sql = "DELETE FROM metrics WHERE run_id = ?1 AND step > ?2";
+    Ok(conn.prepare_cached(sql)?.execute((run_id, step))?)
+}
+
+/// By position, not by name: a chart reads tens of thousands of these at once.
+fn from_row(row: &Row<'_>) -> rusqlite::Result<MetricRow> {
+    Ok(MetricRow {
+        seq: row.get(0)?,
+        kind: row.get(1)?,
+        step: row.get(2)?,
+        epoch: row.get(3)?,
+        elapsed_ms: row.get(4)?,
+        loss_sum: row.get::<_, Option<f64>>(5)?.unwrap_or(f64::NAN),
+        n_tokens: row.get(6)?,
+        learning_rate: row.get(7)?,
+        grad_norm: row.get(8)?,
+        tokens_per_s: row.get(9)?,
+        memory_bytes: row.get(10)?,
+        extra: row.get::<_, Option<Json>>(11)?.map(|json| json.0),
+    })
+}
+
+#[cfg(test)]
+mod tests;
