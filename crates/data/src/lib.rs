@@ -1,1 +1,26 @@
-//! placeholder
+//! Records, import, chat templates, loss masks, batches: everything between a file of examples and token ids.
+//!
+//! Knows no tensors, no database, no async, and prints nothing: progress goes through callbacks, results are integers,
+//! masks and lengths that the training code uploads.
+
+mod bad_row;
+mod batch;
+mod error;
+mod example;
+mod order;
+mod python_text;
+mod record;
+mod split;
+mod template;
+mod tokenizer;
+mod tokenizer_files;
+
+pub use bad_row::{BadRow, BadRows, KEPT_BAD_ROWS};
+pub use batch::{Batch, NOT_TRAINED};
+pub use error::{Error, Result};
+pub use example::{Example, Task};
+pub use order::{epoch_order, random_bits};
+pub use record::{Chat, Kind, Labelled, Message, Prompt, Record, Role, Text};
+pub use split::{Split, SplitShares, split};
+pub use template::{ChatTemplate, TemplateOrigin};
+pub use tokenizer::{ClassifierInput, Encoded, SpecialToken, TextStream, Tokenizer};
