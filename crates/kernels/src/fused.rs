@@ -9,7 +9,7 @@ mod product;
 pub mod rows;
 mod tensor;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use rayon::prelude::*;
 
@@ -55,6 +55,12 @@ impl Fused {
 
     fn take(&self, rows: usize, cols: usize) -> Buffer {
         self.pool.take(rows * cols)
+    }
+
+    /// A buffer of which attention writes the rows of every query; zeros where some row belongs to no sequence.
+    fn take_for_queries(&self, spans: &Spans, rows: usize, cols: usize) -> Buffer {
+        let written: usize = spans.queries.iter().map(ExactSizeIterator::len).sum();
+        if written == rows { self.take(rows, cols) } else { self.pool.zeros(rows * cols) }
     }
 
     /// The numbers of a weight, widened into scratch where it is stored narrow.
@@ -135,12 +141,14 @@ fn check_rows(op: &'static str, rows: &[u32], table: usize) -> Result<()> {
 }
 
 fn check_attention(shape: AttentionShape, spans: &Spans, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<()> {
-    let heads_fit = shape.kv_heads > 0 && shape.heads.is_multiple_of(shape.kv_heads);
+    let heads_fit = shape.kv_heads > 0 && shape.heads.is_multiple_of(shape.kv_heads) && shape.head_dim > 0;
     let widths_fit = q.cols == shape.heads * shape.head_dim && k.cols == shape.kv_heads * shape.head_dim;
     check("attention", q, k, heads_fit && widths_fit)?;
     same_shape("attention", k, v)?;
-    let inside = spans.queries.iter().all(|r| r.end <= q.rows) && spans.keys.iter().all(|r| r.end <= k.rows);
-    let ordered = spans.queries.iter().zip(&spans.keys).all(|(q, k)| !shape.causal || q.len() <= k.len());
+    let within = |spans: &[Range<usize>], rows| spans.iter().all(|r| r.start <= r.end && r.end <= rows);
+    let inside = within(&spans.queries, q.rows) && within(&spans.keys, k.rows);
+    let sees = |q: &Range<usize>, k: &Range<usize>| if shape.causal { q.len() <= k.len() } else { !k.is_empty() };
+    let ordered = spans.queries.iter().zip(&spans.keys).all(|(q, k)| q.is_empty() || sees(q, k));
     let disjoint = spans.queries.windows(2).all(|w| w[0].end <= w[1].start)
         && spans.keys.windows(2).all(|w| w[0].end <= w[1].start);
     check("attention", q, k, inside && ordered && disjoint && spans.queries.len() == spans.keys.len())
@@ -158,7 +166,7 @@ impl Backend for Fused {
     }
 
     fn upload(&self, data: Vec<f32>, rows: usize, cols: usize) -> Result<Tensor> {
-        if data.len() != rows * cols {
+        if rows.checked_mul(cols) != Some(data.len()) {
             return Err(KernelError::Length { rows, cols, found: data.len() });
         }
         Ok(Tensor::owned(self.pool.adopt(data), rows, cols))
@@ -166,7 +174,8 @@ impl Backend for Fused {
 
     fn weight(&self, matrix: &HostMatrix) -> Result<Tensor> {
         if matrix.precision() == crate::Precision::F32 && matrix.as_f32().is_none() {
-            return self.upload(matrix.to_f32(), matrix.rows(), matrix.cols());
+            let data = Data::Copied(self.pool.adopt(matrix.to_f32()));
+            return Ok(Tensor { rows: matrix.rows(), cols: matrix.cols(), data });
         }
         Ok(Tensor { rows: matrix.rows(), cols: matrix.cols(), data: Data::Stored(matrix.clone()) })
     }
@@ -264,7 +273,8 @@ impl Backend for Fused {
     }
 
     fn write_rows(&self, target: &mut Tensor, at: usize, x: &Tensor) -> Result<()> {
-        check("write_rows", target, x, target.cols == x.cols && at + x.rows <= target.rows)?;
+        let fits = target.cols == x.cols && at.checked_add(x.rows).is_some_and(|end| end <= target.rows);
+        check("write_rows", target, x, fits)?;
         let from = at * target.cols;
         let numbers = x.read("write_rows")?;
         target.write("write_rows")?[from..from + numbers.len()].copy_from_slice(numbers);
@@ -345,6 +355,7 @@ impl Backend for Fused {
     ) -> Result<Tensor> {
         check("rms_norm_backward", x, w, w.rows == 1 && w.cols > 0 && x.cols.is_multiple_of(w.cols))?;
         same_shape("rms_norm_backward", x, dy)?;
+        dw.as_deref().map_or(Ok(()), |dw| same_shape("rms_norm_backward", w, dw))?;
         let mut dx = self.take(x.rows, x.cols);
         let block = block_of(x.cols);
         let (weight, n) = (w.read("rms_norm_backward")?, if dw.is_some() { w.cols } else { 0 });
@@ -381,6 +392,10 @@ impl Backend for Fused {
     ) -> Result<Tensor> {
         check("layer_norm_backward", x, w, w.shape() == (1, x.cols))?;
         same_shape("layer_norm_backward", x, dy)?;
+        if let Some((dw, db)) = &grads {
+            same_shape("layer_norm_backward", w, dw)?;
+            same_shape("layer_norm_backward", w, db)?;
+        }
         let mut dx = self.take(x.rows, x.cols);
         let block = block_of(x.cols);
         let (weight, n) = (w.read("layer_norm_backward")?, if grads.is_some() { w.cols } else { 0 });
@@ -406,7 +421,12 @@ impl Backend for Fused {
     fn rotate(&self, x: &mut Tensor, cos: &Tensor, sin: &Tensor, positions: &[u32], inverse: bool) -> Result<()> {
         let half = cos.cols;
         check_rows("rotate", positions, cos.rows)?;
-        check("rotate", x, cos, half > 0 && x.cols.is_multiple_of(2 * half) && positions.len() == x.rows)?;
+        check(
+            "rotate",
+            x,
+            cos,
+            half > 0 && x.cols > 0 && x.cols.is_multiple_of(2 * half) && positions.len() == x.rows,
+        )?;
         same_shape("rotate", cos, sin)?;
         let (cols, sign) = (x.cols, if inverse { -1.0 } else { 1.0 });
         let (cos, sin) = (cos.read("rotate")?, sin.read("rotate")?);
@@ -430,7 +450,8 @@ impl Backend for Fused {
         v: &Tensor,
     ) -> Result<(Tensor, Tensor)> {
         check_attention(shape, spans, q, k, v)?;
-        let (mut out, mut lse) = (self.take(q.rows, q.cols), self.take(q.rows, shape.heads));
+        let mut out = self.take_for_queries(spans, q.rows, q.cols);
+        let mut lse = self.take_for_queries(spans, q.rows, shape.heads);
         let x = attention::Inputs { q: q.read("attention")?, k: k.read("attention")?, v: v.read("attention")? };
         attention::forward(shape, spans, x, &mut out, &mut lse);
         Ok((Tensor::owned(out, q.rows, q.cols), Tensor::owned(lse, q.rows, shape.heads)))
@@ -444,11 +465,13 @@ impl Backend for Fused {
         (out, lse): (&Tensor, &Tensor),
         dout: &Tensor,
     ) -> Result<(Tensor, Tensor, Tensor)> {
-        check_attention(shape, spans, q, k, v)?;
-        same_shape("attention_backward", q, dout)?;
         let op = "attention_backward";
-        let (mut dq, mut dk) = (self.take(q.rows, q.cols), self.zeros(k.rows, k.cols)?);
-        let mut dv = self.zeros(v.rows, v.cols)?;
+        check_attention(shape, spans, q, k, v)?;
+        same_shape(op, q, dout)?;
+        same_shape(op, q, out)?;
+        check(op, q, lse, lse.shape() == (q.rows, shape.heads))?;
+        let mut dq = self.take_for_queries(spans, q.rows, q.cols);
+        let (mut dk, mut dv) = (self.zeros(k.rows, k.cols)?, self.zeros(v.rows, v.cols)?);
         let x = attention::Inputs { q: q.read(op)?, k: k.read(op)?, v: v.read(op)? };
         let saved = attention::Saved { out: out.read(op)?, lse: lse.read(op)?, dout: dout.read(op)? };
         attention::backward(shape, spans, x, saved, (&mut dq, dk.write(op)?, dv.write(op)?));
@@ -461,7 +484,7 @@ impl Backend for Fused {
         if targets.len() != rows {
             return Err(KernelError::Length { rows, cols, found: targets.len() });
         }
-        let blocks = logits.write("cross_entropy")?.par_chunks_mut(cols).zip(targets);
+        let blocks = logits.write("cross_entropy")?.par_chunks_mut(cols.max(1)).zip(targets);
         let losses: Vec<f64> = blocks.map(|(z, t)| rows::cross_entropy(z, *t as usize, factor)).collect();
         Ok(losses.iter().sum())
     }

@@ -1,4 +1,4 @@
-//! Matrix products; a narrow operand is widened for the time of its product.
+//! Matrix products; a narrow weight is widened for the time of its product.
 
 use std::borrow::Cow;
 
@@ -10,19 +10,19 @@ use crate::{KernelError, Result};
 /// `x wᵀ`: (N, in) with (out, in) to (N, out).
 pub(super) fn nt(op: &'static str, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<Tensor> {
     expect_inner(op, x, w, x.shape().1, w.shape().1)?;
-    Ok(widened(x)?.matmul(&widened(w)?.t()?)?)
+    Ok(x.floats(op)?.matmul(&widened(w)?.t()?)?)
 }
 
 /// `x w`: (N, out) with (out, in) to (N, in).
 pub(super) fn nn(op: &'static str, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<Tensor> {
     expect_inner(op, x, w, x.shape().1, w.shape().0)?;
-    Ok(widened(x)?.matmul(widened(w)?.as_ref())?)
+    Ok(x.floats(op)?.matmul(widened(w)?.as_ref())?)
 }
 
 /// `xᵀ y`: (N, a) with (N, b) to (a, b).
 pub(super) fn tn(op: &'static str, x: &DeviceMatrix, y: &DeviceMatrix) -> Result<Tensor> {
     expect_inner(op, x, y, x.shape().0, y.shape().0)?;
-    Ok(widened(x)?.t()?.matmul(widened(y)?.as_ref())?)
+    Ok(x.floats(op)?.t()?.matmul(y.floats(op)?)?)
 }
 
 /// `y += alpha product`.

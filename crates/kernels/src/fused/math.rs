@@ -10,7 +10,7 @@ pub const LANES: usize = 16;
 pub fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.3, 88.0);
     let z = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
-    let r = z.mul_add(2.121_944_4e-4, z.mul_add(-0.693_359_375, x));
+    let r = z.mul_add(2.121_944_4e-4, z.mul_add(-0.693_359_4, x));
     let mut p = 1.987_569_1e-4f32;
     p = p.mul_add(r, 1.398_199_9e-3);
     p = p.mul_add(r, 8.333_452e-3);

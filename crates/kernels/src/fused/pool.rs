@@ -61,6 +61,7 @@ impl Pool {
     /// A buffer around numbers made elsewhere.
     pub fn adopt(&self, data: Vec<f32>) -> Buffer {
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.make_room(data.len());
         shelf.used_numbers += data.len();
         shelf.peak_numbers = shelf.peak_numbers.max(shelf.used_numbers);
         Buffer { len: data.len(), data, pool: self.clone() }
@@ -128,6 +129,13 @@ mod tests {
         let address = first.as_ptr();
         drop(first);
         assert_eq!(pool.take(990).as_ptr(), address);
+    }
+
+    #[test]
+    fn adopted_buffers_do_not_pile_up() {
+        let pool = Pool::default();
+        (0..50).for_each(|_| drop(pool.adopt(vec![1.0; 1000])));
+        assert_eq!(pool.0.lock().unwrap().free_numbers, 1000);
     }
 
     #[test]

@@ -105,6 +105,9 @@ pub fn few_rows<'w, W>(p: Product, y: &mut [f32], x: &[f32], weight_row: W)
 where
     W: Fn(usize, &mut Vec<f32>) -> Option<&'w [f32]> + Sync,
 {
+    if p.m == 0 {
+        return;
+    }
     let columns: Vec<Vec<f32>> = (0..p.n.div_ceil(COLUMNS_PER_TASK))
         .into_par_iter()
         .map(|task| {

@@ -13,6 +13,8 @@ pub struct Tensor {
 /// Where the numbers are.
 pub(super) enum Data {
     Owned(Buffer),
+    /// A weight that lay where 32-bit floats cannot be read in place.
+    Copied(Buffer),
     Stored(HostMatrix),
 }
 
@@ -24,7 +26,7 @@ impl Tensor {
     /// The numbers, where they need no widening.
     pub(super) fn as_f32(&self) -> Option<&[f32]> {
         match &self.data {
-            Data::Owned(b) => Some(b),
+            Data::Owned(b) | Data::Copied(b) => Some(b),
             Data::Stored(m) => m.as_f32(),
         }
     }
@@ -38,7 +40,7 @@ impl Tensor {
     pub(super) fn write(&mut self, op: &'static str) -> Result<&mut [f32]> {
         match &mut self.data {
             Data::Owned(b) => Ok(b),
-            Data::Stored(_) => Err(KernelError::NotOwned { op }),
+            Data::Copied(_) | Data::Stored(_) => Err(KernelError::NotOwned { op }),
         }
     }
 

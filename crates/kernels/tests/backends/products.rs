@@ -1,0 +1,68 @@
+//! Products of matrices.
+
+use lorikeet_kernels::Backend;
+
+use crate::{
+    harness::on_every_backend,
+    matrix::{Matrix, assert_close, finite_differences},
+    reference,
+};
+
+/// Rows, inner size and columns: none, one, few, odd and beyond a block.
+const SIZES: [(usize, usize, usize); 8] =
+    [(0, 8, 8), (1, 5, 3), (1, 130, 100), (3, 17, 33), (4, 16, 64), (5, 40, 7), (65, 24, 50), (130, 70, 129)];
+
+on_every_backend!(nt_equals_the_formula, nn_equals_the_formula, sums_keep_what_was_there, gradients_are_slopes);
+
+fn nt_equals_the_formula<B: Backend>(b: &B) {
+    for (n, k, m) in SIZES {
+        let (x, w) = (Matrix::random(1, n, k), Matrix::random(2, m, k));
+        let y = b.matmul_nt(&x.upload(b), &w.upload(b)).unwrap();
+        assert_close(b, "nt", &y, &reference::matmul_nt(&x, &w), 2e-5);
+    }
+}
+
+fn nn_equals_the_formula<B: Backend>(b: &B) {
+    for (n, k, m) in SIZES {
+        let (x, w) = (Matrix::random(1, n, k), Matrix::random(2, k, m));
+        let y = b.matmul_nn(&x.upload(b), &w.upload(b)).unwrap();
+        assert_close(b, "nn", &y, &reference::matmul_nn(&x, &w), 2e-5);
+    }
+}
+
+fn sums_keep_what_was_there<B: Backend>(b: &B) {
+    for (n, k, m) in SIZES {
+        for alpha in [1.0, -0.75f32] {
+            let scaled = |y0: &Matrix, product: &Matrix| y0.zip(product, |y, p| y + f64::from(alpha) * p);
+            let (x, y0) = (Matrix::random(1, n, k), Matrix::random(2, n, m));
+
+            let w = Matrix::random(3, m, k);
+            let mut y = y0.upload(b);
+            b.add_matmul_nt(&mut y, alpha, &x.upload(b), &w.upload(b)).unwrap();
+            assert_close(b, "y += nt", &y, &scaled(&y0, &reference::matmul_nt(&x, &w)), 2e-5);
+
+            let w = Matrix::random(3, k, m);
+            let mut y = y0.upload(b);
+            b.add_matmul_nn(&mut y, alpha, &x.upload(b), &w.upload(b)).unwrap();
+            assert_close(b, "y += nn", &y, &scaled(&y0, &reference::matmul_nn(&x, &w)), 2e-5);
+
+            let (g0, dy) = (Matrix::random(4, k, m), Matrix::random(5, n, m));
+            let mut g = g0.upload(b);
+            b.add_matmul_tn(&mut g, alpha, &x.upload(b), &dy.upload(b)).unwrap();
+            assert_close(b, "g += tn", &g, &scaled(&g0, &reference::matmul_tn(&x, &dy)), 2e-5);
+        }
+    }
+}
+
+/// nn is the backward of nt for its input, tn for its weight.
+fn gradients_are_slopes<B: Backend>(b: &B) {
+    let (x, w, dy) = (Matrix::random(1, 3, 7), Matrix::random(2, 5, 7), Matrix::random(3, 3, 5));
+    let dx = b.matmul_nn(&dy.upload(b), &w.upload(b)).unwrap();
+    let expected = finite_differences(&x, |x| reference::matmul_nt(x, &w).dot(&dy));
+    assert_close(b, "dx", &dx, &expected, 1e-5);
+
+    let mut dw = b.zeros(5, 7).unwrap();
+    b.add_matmul_tn(&mut dw, 1.0, &dy.upload(b), &x.upload(b)).unwrap();
+    let expected = finite_differences(&w, |w| reference::matmul_nt(&x, w).dot(&dy));
+    assert_close(b, "dw", &dw, &expected, 1e-5);
+}
