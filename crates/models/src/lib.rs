@@ -1,1 +1,36 @@
-//! placeholder
+//! Model families over projections and adapters: a configuration and weights come in from a folder, a model that runs
+//! forward and backward on any [`Backend`](lorikeet_kernels::Backend) stands in memory, adapters go out to a folder. This
+//! crate knows neither text nor training: it is given token ids and returns numbers.
+//!
+//! There is one decoder and one encoder. A family is a specification ([`DecoderSpec`], [`EncoderSpec`]) read from
+//! `config.json` and a table of tensor names; blocks are explicit forward and backward functions over the list of operations.
+//! Frozen weights never receive a gradient; LoRA lives in the [`Projection`].
+
+mod adapter;
+mod build;
+mod cache;
+mod classifier;
+mod config;
+mod decoder;
+mod encoder;
+mod error;
+mod files;
+mod head;
+mod leaf;
+mod model;
+mod names;
+mod projection;
+mod rotary;
+mod save;
+
+pub use adapter::{AdapterConfig, LoraSpec, Targets};
+pub use build::Trainable;
+pub use cache::KeyValueCache;
+pub use config::{Architecture, DecoderSpec, EncoderSpec, ModelConfig, Pooling, Rope, RopeScaling, Task};
+pub use error::{ModelError, Result};
+pub use files::{ModelFiles, WeightSource, hash_folder};
+pub use leaf::{Gradients, Parameter};
+pub use lorikeet_kernels::{AdamWStep, Backend, Composed, Fused, KernelError, Precision, Spans, random};
+pub use model::{LossSum, Model, Recompute, Tokens};
+pub use projection::Projection;
+pub use save::{copy_companions, without_peft_prefix, write_file};

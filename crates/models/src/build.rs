@@ -1,0 +1,169 @@
+//! Puts a model together: asks the weight source for each leaf, decides what is trained, attaches adapters by name.
+
+use std::collections::BTreeSet;
+
+use lorikeet_kernels::Backend;
+
+use crate::{
+    LoraSpec, ModelError, Result, Targets,
+    files::{WeightSource, stream_of},
+    leaf::{Leaf, Parameter},
+    names::PEFT_PREFIX,
+    projection::{Adapter, Projection},
+};
+
+/// What training may change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trainable {
+    /// Nothing: the model is used as it is.
+    Nothing,
+    /// Low-rank adapters, and the classifier of an encoder.
+    Lora(LoraSpec),
+    /// Every weight.
+    Everything,
+}
+
+/// Collects the leaves of one model.
+pub(crate) struct Builder<'a, B: Backend> {
+    pub backend: &'a B,
+    source: &'a WeightSource,
+    trainable: &'a Trainable,
+    /// The family's prefix, which some published files leave out.
+    base_prefix: &'static str,
+    pub parameters: Vec<Parameter<B>>,
+    adapted: BTreeSet<String>,
+    offered: BTreeSet<String>,
+}
+
+impl<'a, B: Backend> Builder<'a, B> {
+    pub fn new(backend: &'a B, source: &'a WeightSource, trainable: &'a Trainable, base_prefix: &'static str) -> Self {
+        let (parameters, adapted, offered) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        Self { backend, source, trainable, base_prefix, parameters, adapted, offered }
+    }
+
+    /// A matrix such as an embedding.
+    pub fn matrix(&mut self, name: String, rows: usize, cols: usize) -> Result<Leaf<B>> {
+        self.leaf(name, rows, cols, vec![rows, cols])
+    }
+
+    /// A vector such as a norm's weight or a bias, as (1, n).
+    pub fn vector(&mut self, name: String, n: usize) -> Result<Leaf<B>> {
+        self.leaf(name, 1, n, vec![n])
+    }
+
+    /// The linear map at a module path, with an adapter where the path is a target.
+    pub fn projection(&mut self, path: String, out: usize, inside: usize, bias: bool) -> Result<Projection<B>> {
+        let weight = self.matrix(format!("{path}.weight"), out, inside)?;
+        let bias = if bias { Some(self.vector(format!("{path}.bias"), out)?) } else { None };
+        self.offered.insert(last_name(&path).to_owned());
+        let adapter = match self.trainable {
+            Trainable::Lora(spec) if spec.covers(&path) => Some(self.adapter(spec, &path, out, inside)?),
+            _ => None,
+        };
+        Ok(Projection { weight, bias, adapter })
+    }
+
+    /// A linear map that never gets an adapter, such as BERT's pooler.
+    pub fn frozen_projection(&mut self, path: &str, out: usize, inside: usize) -> Result<Projection<B>> {
+        let weight = self.matrix(format!("{path}.weight"), out, inside)?;
+        let bias = Some(self.vector(format!("{path}.bias"), out)?);
+        Ok(Projection { weight, bias, adapter: None })
+    }
+
+    /// A linear map of the head: with LoRA it is trained and saved whole. Where the base has none, it starts from fresh
+    /// numbers.
+    pub fn head(&mut self, path: &str, out: usize, inside: usize, seed: u64, deviation: f32) -> Result<Projection<B>> {
+        let (weight, bias) = (format!("{path}.weight"), format!("{path}.bias"));
+        let weight = self.head_leaf(weight, (out, inside), vec![out, inside], seed, deviation)?;
+        let bias = self.head_leaf(bias, (1, out), vec![out], seed, 0.0)?;
+        Ok(Projection { weight, bias: Some(bias), adapter: None })
+    }
+
+    fn head_leaf(
+        &mut self,
+        name: String,
+        (rows, cols): (usize, usize),
+        dims: Vec<usize>,
+        seed: u64,
+        deviation: f32,
+    ) -> Result<Leaf<B>> {
+        let stored = match self.source.find(&self.spellings(&name), rows, cols) {
+            // The file's classifier has another number of classes than the data: it is replaced.
+            Err(ModelError::WeightShape { .. }) => None,
+            found => found?,
+        };
+        let stream = stream_of(seed, &name);
+        let value = match stored {
+            Some(matrix) => self.backend.duplicate(&self.backend.weight(&matrix)?)?,
+            None => {
+                let numbers = (0..(rows * cols) as u64).map(|i| deviation * stream.normal(i)).collect();
+                self.backend.upload(numbers, rows, cols)?
+            }
+        };
+        Ok(match self.trainable {
+            Trainable::Nothing => Leaf::Frozen(value),
+            Trainable::Everything => self.train(name, dims, value),
+            Trainable::Lora(_) => self.train(format!("{PEFT_PREFIX}{name}"), dims, value),
+        })
+    }
+
+    fn leaf(&mut self, name: String, rows: usize, cols: usize, dims: Vec<usize>) -> Result<Leaf<B>> {
+        let matrix = self.source.find(&self.spellings(&name), rows, cols)?;
+        let missing = || ModelError::MissingWeight { path: self.source.folder().to_owned(), name: name.clone() };
+        let weight = self.backend.weight(&matrix.ok_or_else(missing)?)?;
+        Ok(match self.trainable {
+            Trainable::Everything => {
+                let value = self.backend.duplicate(&weight)?;
+                self.train(name, dims, value)
+            }
+            // Vectors are small and used by operations that take 32-bit floats only.
+            _ if rows == 1 => Leaf::Frozen(self.backend.duplicate(&weight)?),
+            _ => Leaf::Frozen(weight),
+        })
+    }
+
+    fn train(&mut self, name: String, dims: Vec<usize>, value: B::Tensor) -> Leaf<B> {
+        self.parameters.push(Parameter { name, dims, value });
+        Leaf::Trained(self.parameters.len() - 1)
+    }
+
+    /// A with uniform numbers in ±1/sqrt(in) (PEFT's default, He et al. 2015 with slope sqrt 5), B with zeros.
+    fn adapter(&mut self, spec: &LoraSpec, path: &str, out: usize, inside: usize) -> Result<Adapter> {
+        let (rank, scale) = spec.rank_and_scale(path);
+        let (a_name, b_name) =
+            (format!("{PEFT_PREFIX}{path}.lora_A.weight"), format!("{PEFT_PREFIX}{path}.lora_B.weight"));
+        let (stream, bound) = (stream_of(spec.seed, &a_name), 1.0 / (inside as f32).sqrt());
+        let numbers = (0..(rank * inside) as u64).map(|i| bound * (2.0 * stream.uniform(i) - 1.0)).collect();
+        let a = self.backend.upload(numbers, rank, inside)?;
+        let b = self.backend.zeros(out, rank)?;
+        let first = self.parameters.len();
+        self.parameters.push(Parameter { name: a_name, dims: vec![rank, inside], value: a });
+        self.parameters.push(Parameter { name: b_name, dims: vec![out, rank], value: b });
+        self.adapted.insert(last_name(path).to_owned());
+        Ok(Adapter { a: first, b: first + 1, scale })
+    }
+
+    /// The names under which a tensor may be stored.
+    fn spellings(&self, name: &str) -> Vec<String> {
+        let short = name.strip_prefix(self.base_prefix).filter(|_| !self.base_prefix.is_empty());
+        std::iter::once(name).chain(short).map(str::to_owned).collect()
+    }
+
+    /// Checks that every target named something.
+    pub fn finish(self) -> Result<(Vec<Parameter<B>>, Vec<String>)> {
+        if let Trainable::Lora(LoraSpec { targets: Targets::Named(names), .. }) = self.trainable {
+            let hit = |name: &&String| self.adapted.iter().any(|a| last_name(name) == a);
+            let missed: Vec<&str> = names.iter().filter(|n| !hit(n)).map(String::as_str).collect();
+            if !missed.is_empty() {
+                let known = self.offered.into_iter().collect::<Vec<_>>().join(", ");
+                return Err(ModelError::NoTarget { targets: format!("`{}`", missed.join("`, `")), known });
+            }
+        }
+        Ok((self.parameters, self.adapted.into_iter().collect()))
+    }
+}
+
+/// The module's own name: the last part of its path.
+fn last_name(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}

@@ -1,0 +1,174 @@
+//! What can be wrong with a model or an adapter on disk, said with the file, the name and the mend.
+
+use std::path::{Path, PathBuf};
+
+use lorikeet_kernels::KernelError;
+
+/// The result of working on a model.
+pub type Result<T> = std::result::Result<T, ModelError>;
+
+/// Why a model or an adapter cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The operating system refused.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was attempted: `read`, `write`, ….
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A JSON file that does not parse.
+    #[error("`{}` is not valid JSON (line {line}, column {column}): {reason}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// The parser's reason.
+        reason: String,
+    },
+    /// A configuration without a key that the family needs.
+    #[error("`{}` has no `{key}`, which a `{model_type}` model needs; take the file from where the model was published", path.display())]
+    MissingKey {
+        /// The configuration file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// The family.
+        model_type: String,
+    },
+    /// A configuration value that does not make sense.
+    #[error("`{}` says `{key}`: {value}, which {problem}", path.display())]
+    BadValue {
+        /// The configuration file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A family that is not built.
+    #[error("`{model_type}` is not a model family that Lorikeet knows; known are {known}")]
+    UnknownFamily {
+        /// What the configuration calls itself.
+        model_type: String,
+        /// The families that are known, as a list for reading.
+        known: String,
+    },
+    /// A folder without weights.
+    #[error("`{}` holds no model: expected `config.json` with `model.safetensors` or `model.safetensors.index.json`", path.display())]
+    NoModel {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A weight file that is cut off or not in the format.
+    #[error("`{}` is not a complete safetensors file ({reason}); copy or download it again", path.display())]
+    BadWeights {
+        /// The file.
+        path: PathBuf,
+        /// The reader's reason.
+        reason: String,
+    },
+    /// A weight that the family needs and the files lack.
+    #[error("`{}` has no weight `{name}`, which the configuration asks for", path.display())]
+    MissingWeight {
+        /// The model's folder.
+        path: PathBuf,
+        /// Name of the weight.
+        name: String,
+    },
+    /// A weight of another shape than the configuration says.
+    #[error("the weight `{name}` in `{}` has shape {found:?} where the configuration asks for {expected:?}", path.display())]
+    WeightShape {
+        /// The model's folder.
+        path: PathBuf,
+        /// Name of the weight.
+        name: String,
+        /// Expected rows and columns.
+        expected: (usize, usize),
+        /// Shape in the file.
+        found: Vec<usize>,
+    },
+    /// Numbers in a format that is not read.
+    #[error("the weight `{name}` in `{}` is stored as {found}; F32, F16 and BF16 are read", path.display())]
+    WeightFormat {
+        /// The file.
+        path: PathBuf,
+        /// Name of the weight.
+        name: String,
+        /// The format.
+        found: String,
+    },
+    /// An adapter that needs what is not built.
+    #[error("the adapter in `{}` uses `{feature}`, which Lorikeet does not read", path.display())]
+    AdapterFeature {
+        /// The adapter's folder.
+        path: PathBuf,
+        /// The key of its configuration.
+        feature: String,
+    },
+    /// An adapter that does not belong to this base model.
+    #[error("the adapter in `{}` does not fit this model: {reason}", path.display())]
+    AdapterMismatch {
+        /// The adapter's folder.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Target modules that name nothing.
+    #[error("no module of this model is called {targets}; it has {known}")]
+    NoTarget {
+        /// The names given.
+        targets: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A request that this kind of model cannot serve.
+    #[error("a `{model_type}` model {problem}")]
+    Unsuited {
+        /// The family.
+        model_type: String,
+        /// What it cannot do, and what can.
+        problem: String,
+    },
+    /// Token ids or lengths that the model has no place for.
+    #[error("{what} is {found}, and this model takes at most {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The value.
+        found: usize,
+        /// The largest one.
+        limit: usize,
+    },
+    /// An adapter that is not the same after being written and read back.
+    #[error("the adapter written to `{}` gives other logits when it is read back (largest difference {difference:e}); it was not kept", path.display())]
+    Readback {
+        /// The folder.
+        path: PathBuf,
+        /// Largest difference of a logit.
+        difference: f32,
+    },
+    /// An operation failed.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+impl ModelError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> ModelError + use<> {
+        let path = path.to_owned();
+        move |source| ModelError::Io { action, path, source }
+    }
+
+    pub(crate) fn json(path: &Path) -> impl FnOnce(serde_json::Error) -> ModelError + use<> {
+        let path = path.to_owned();
+        move |e| ModelError::Json { line: e.line(), column: e.column(), reason: e.to_string(), path }
+    }
+}

@@ -1,0 +1,239 @@
+//! A model's folder: its configuration and its weights, memory-mapped where they lie and never written to.
+#![allow(unsafe_code)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use lorikeet_kernels::{HostMatrix, Precision, random::Stream};
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::{ModelError, Result};
+
+/// Where the numbers of a model come from.
+pub enum WeightSource {
+    /// Files on disk.
+    Files(ModelFiles),
+    /// Nowhere yet: fresh random numbers, for training from scratch.
+    Fresh {
+        /// The folder, for messages.
+        folder: PathBuf,
+        /// Seed of the random numbers.
+        seed: u64,
+        /// Standard deviation of matrices.
+        deviation: f32,
+    },
+}
+
+/// The weights of a model in one or several safetensors files.
+pub struct ModelFiles {
+    folder: PathBuf,
+    tensors: BTreeMap<String, Entry>,
+}
+
+struct Entry {
+    file: Arc<MappedFile>,
+    range: Range<usize>,
+    dtype: Dtype,
+    shape: Vec<usize>,
+}
+
+struct MappedFile {
+    map: Mmap,
+    path: PathBuf,
+}
+
+impl AsRef<[u8]> for MappedFile {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+impl ModelFiles {
+    /// Maps the weights in `folder`: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    ///
+    /// # Errors
+    /// Where there are none, or one of them is cut off.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let mut tensors = BTreeMap::new();
+        for path in weight_files(folder)? {
+            map_file(&path, &mut tensors)?;
+        }
+        Ok(Self { folder: folder.to_owned(), tensors })
+    }
+
+    /// Maps one safetensors file.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is cut off.
+    pub fn open_file(path: &Path) -> Result<Self> {
+        let mut tensors = BTreeMap::new();
+        map_file(path, &mut tensors)?;
+        Ok(Self { folder: path.to_owned(), tensors })
+    }
+
+    /// The names of all tensors.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|e| e.shape.as_slice())
+    }
+
+    /// The tensor `name` as rows and columns: a vector is one row, more than two dimensions are folded into the columns.
+    ///
+    /// # Errors
+    /// Where its numbers are in a format that is not read. A missing tensor is `Ok(None)`.
+    pub fn matrix(&self, name: &str) -> Result<Option<HostMatrix>> {
+        let Some(entry) = self.tensors.get(name) else { return Ok(None) };
+        let precision = match entry.dtype {
+            Dtype::F32 => Precision::F32,
+            Dtype::F16 => Precision::F16,
+            Dtype::BF16 => Precision::Bf16,
+            other => {
+                let path = entry.file.path.clone();
+                return Err(ModelError::WeightFormat { path, name: name.to_owned(), found: format!("{other:?}") });
+            }
+        };
+        let (rows, cols) = match entry.shape.as_slice() {
+            [] => (1, 1),
+            [n] => (1, *n),
+            [rows, rest @ ..] => (*rows, rest.iter().product()),
+        };
+        Ok(Some(HostMatrix::new(entry.file.clone(), entry.range.clone(), precision, rows, cols)?))
+    }
+
+    /// Bytes of all tensors together.
+    pub fn n_bytes(&self) -> usize {
+        self.tensors.values().map(|e| e.range.len()).sum()
+    }
+
+    /// Numbers of all tensors together.
+    pub fn n_parameters(&self) -> usize {
+        self.tensors.values().map(|e| e.shape.iter().product::<usize>()).sum()
+    }
+}
+
+/// The weight files of a folder, in a fixed order.
+fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (single, index) = (folder.join(SINGLE), folder.join(INDEX));
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    if !index.is_file() {
+        return Err(ModelError::NoModel { path: folder.to_owned() });
+    }
+    let text = std::fs::read_to_string(&index).map_err(ModelError::io("read", &index))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(ModelError::json(&index))?;
+    let map = value.get("weight_map").and_then(|m| m.as_object());
+    let map = map.ok_or_else(|| ModelError::BadWeights { path: index.clone(), reason: "it has no `weight_map`".into() })?;
+    let names: BTreeSet<&str> = map.values().filter_map(|v| v.as_str()).collect();
+    match names.iter().find(|n| Path::new(n).components().count() != 1) {
+        Some(bad) => {
+            Err(ModelError::BadWeights { path: index, reason: format!("it names a file outside the folder: {bad}") })
+        }
+        None => Ok(names.into_iter().map(|n| folder.join(n)).collect()),
+    }
+}
+
+fn map_file(path: &Path, tensors: &mut BTreeMap<String, Entry>) -> Result<()> {
+    let file = File::open(path).map_err(ModelError::io("read", path))?;
+    // SAFETY: the file is opened read-only and treated as plain bytes; a file that another program cuts short while it is
+    // mapped ends this process with a bus error, as in every program that maps model files.
+    let map = unsafe { Mmap::map(&file) }.map_err(ModelError::io("map", path))?;
+    let bad = |reason: String| ModelError::BadWeights { path: path.to_owned(), reason };
+    let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| bad(e.to_string()))?;
+    let start = header + size_of::<u64>();
+    let file = Arc::new(MappedFile { map, path: path.to_owned() });
+    for (name, info) in metadata.tensors() {
+        let range = start + info.data_offsets.0..start + info.data_offsets.1;
+        if range.end > file.map.len() {
+            return Err(bad(format!("`{name}` ends at byte {}, the file at {}", range.end, file.map.len())));
+        }
+        let entry = Entry { file: file.clone(), range, dtype: info.dtype, shape: info.shape.clone() };
+        tensors.insert(name, entry);
+    }
+    Ok(())
+}
+
+/// BLAKE3 of a model: its configuration and weight files, each with its name, as hexadecimal digits.
+///
+/// # Errors
+/// Where a file cannot be read.
+pub fn hash_folder(folder: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let mut files = vec![folder.join("config.json")];
+    files.extend(weight_files(folder)?);
+    for path in files {
+        hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+        let file = File::open(&path).map_err(ModelError::io("read", &path))?;
+        hasher.update_reader(file).map_err(ModelError::io("read", &path))?;
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+impl WeightSource {
+    /// The folder, for messages.
+    pub fn folder(&self) -> &Path {
+        match self {
+            WeightSource::Files(files) => &files.folder,
+            WeightSource::Fresh { folder, .. } => folder,
+        }
+    }
+
+    /// The first of `names` that exists, checked to be `rows` x `cols`. Fresh weights are made for the first name: ones for
+    /// a norm's weight, zeros for a bias, normal numbers for matrices.
+    pub(crate) fn find(&self, names: &[String], rows: usize, cols: usize) -> Result<Option<HostMatrix>> {
+        match self {
+            WeightSource::Files(files) => {
+                for name in names {
+                    let Some(matrix) = files.matrix(name)? else { continue };
+                    if (matrix.rows(), matrix.cols()) != (rows, cols) {
+                        return Err(ModelError::WeightShape {
+                            path: files.folder.clone(),
+                            name: name.clone(),
+                            expected: (rows, cols),
+                            found: files.shape(name).unwrap_or_default().to_vec(),
+                        });
+                    }
+                    return Ok(Some(matrix));
+                }
+                Ok(None)
+            }
+            WeightSource::Fresh { seed, deviation, .. } => {
+                let name = names.first().map(String::as_str).unwrap_or_default();
+                Ok(Some(fresh(name, *seed, *deviation, rows, cols)?))
+            }
+        }
+    }
+}
+
+/// The stream of random numbers that belongs to a name: the same whatever else a model holds.
+pub(crate) fn stream_of(seed: u64, name: &str) -> Stream {
+    let digest = blake3::hash(name.as_bytes());
+    let mut word = [0u8; 8];
+    word.copy_from_slice(&digest.as_bytes()[..8]);
+    Stream::new(seed, u64::from_le_bytes(word))
+}
+
+fn fresh(name: &str, seed: u64, deviation: f32, rows: usize, cols: usize) -> Result<HostMatrix> {
+    let stream = stream_of(seed, name);
+    let n = rows * cols;
+    let numbers: Vec<f32> = match (name.ends_with(".bias"), rows) {
+        (true, _) => vec![0.0; n],
+        (false, 1) => vec![1.0; n],
+        _ => (0..n as u64).map(|i| deviation * stream.normal(i)).collect(),
+    };
+    let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+    Ok(HostMatrix::new(Arc::new(bytes), 0..n * 4, Precision::F32, rows, cols)?)
+}

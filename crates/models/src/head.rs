@@ -1,0 +1,76 @@
+//! The head of a causal model: final norm, vocabulary projection, cross-entropy. Logits exist only for tokens that are
+//! supervised, and only a chunk of rows at a time; their gradient is computed in the same pass.
+
+use lorikeet_kernels::Backend;
+
+use crate::{
+    DecoderSpec, Result,
+    build::Builder,
+    leaf::{Context, Gradients, Leaf},
+    names::DecoderNames,
+};
+
+/// Marks a token that is not supervised.
+pub(crate) const IGNORED: u32 = u32::MAX;
+
+/// Logits that exist at a time, and the rows that this must amount to at least and at most.
+const LOGITS_PER_CHUNK: usize = 1 << 22;
+const ROWS_PER_CHUNK: (usize, usize) = (64, 1024);
+
+/// Final norm and vocabulary projection; `weight` is absent where the embedding serves.
+pub(crate) struct CausalHead<B: Backend> {
+    norm: Leaf<B>,
+    weight: Option<Leaf<B>>,
+    eps: f32,
+    rows_per_chunk: usize,
+}
+
+impl<B: Backend> CausalHead<B> {
+    pub fn new(b: &mut Builder<'_, B>, spec: &DecoderSpec) -> Result<Self> {
+        let norm = b.vector(format!("{}.weight", DecoderNames::FINAL_NORM), spec.width)?;
+        let name = format!("{}.weight", DecoderNames::HEAD);
+        let weight = if spec.tied { None } else { Some(b.matrix(name, spec.vocabulary, spec.width)?) };
+        let (least, most) = ROWS_PER_CHUNK;
+        let rows_per_chunk = (LOGITS_PER_CHUNK / spec.vocabulary).clamp(least, most);
+        Ok(Self { norm, weight, eps: spec.norm_eps, rows_per_chunk })
+    }
+
+    /// Logits (N, V) of hidden rows (N, C).
+    pub fn logits(&self, ctx: Context<'_, B>, embedding: &Leaf<B>, hidden: &B::Tensor) -> Result<B::Tensor> {
+        let n = ctx.backend.rms_norm(hidden, self.norm.get(ctx), self.eps)?;
+        let weight = self.weight.as_ref().unwrap_or(embedding);
+        Ok(ctx.backend.matmul_nt(&n, weight.get(ctx))?)
+    }
+
+    /// Sum of `-log p(target)` over supervised rows; with `grads`, also the gradient (N, C) of `scale` times that sum.
+    pub fn loss(
+        &self,
+        ctx: Context<'_, B>,
+        embedding: &Leaf<B>,
+        (hidden, targets): (&B::Tensor, &[u32]),
+        scale: f32,
+        mut grads: Option<&mut Gradients<B>>,
+    ) -> Result<(f64, Option<B::Tensor>)> {
+        let be = ctx.backend;
+        let supervised: Vec<u32> = (0..targets.len() as u32).filter(|i| targets[*i as usize] != IGNORED).collect();
+        let (rows, cols) = be.shape(hidden);
+        let mut dhidden = if grads.is_some() { Some(be.zeros(rows, cols)?) } else { None };
+        let mut sum = 0.0;
+        for rows in supervised.chunks(self.rows_per_chunk) {
+            let chosen: Vec<u32> = rows.iter().map(|i| targets[*i as usize]).collect();
+            let x = be.gather_rows(hidden, rows)?;
+            let n = be.rms_norm(&x, self.norm.get(ctx), self.eps)?;
+            let weight = self.weight.as_ref().unwrap_or(embedding);
+            let mut logits = be.matmul_nt(&n, weight.get(ctx))?;
+            sum += be.cross_entropy(&mut logits, &chosen, scale)?;
+            let (Some(grads), Some(dhidden)) = (grads.as_deref_mut(), dhidden.as_mut()) else { continue };
+            if let Some(dw) = weight.gradient(grads) {
+                be.add_matmul_tn(dw, 1.0, &logits, &n)?;
+            }
+            let dn = be.matmul_nn(&logits, weight.get(ctx))?;
+            let dx = be.rms_norm_backward(&x, self.norm.get(ctx), self.eps, &dn, self.norm.gradient(grads))?;
+            be.scatter_add_rows(dhidden, rows, &dx)?;
+        }
+        Ok((sum, dhidden))
+    }
+}

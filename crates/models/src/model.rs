@@ -1,0 +1,368 @@
+//! A model in memory: runs forward and backward, generates, and hands its parameters to an optimiser.
+
+use std::path::Path;
+
+use lorikeet_kernels::{Backend, Spans};
+
+use crate::{
+    AdapterConfig, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Parameter, Result,
+    Trainable, WeightSource,
+    build::Builder,
+    classifier::Classifier,
+    decoder::Decoder,
+    encoder::Encoder,
+    leaf::{Context, Gradients},
+    names::{EncoderNames, PEFT_PREFIX},
+};
+
+/// A ragged batch of token ids: `S` sequences one behind the other, `N` tokens in all, no padding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Token ids, N.
+    pub ids: Vec<u32>,
+    /// Place of each token in its text, N.
+    pub positions: Vec<u32>,
+    /// Segment of each token, N; read by encoders that have segments.
+    pub token_types: Vec<u32>,
+    /// Which rows belong together.
+    pub spans: Spans,
+}
+
+impl Tokens {
+    /// Sequences with positions from 0 and segment 0.
+    pub fn from_sequences<S: AsRef<[u32]>>(sequences: &[S]) -> Self {
+        let (mut ids, mut positions, mut starts) = (Vec::new(), Vec::new(), vec![0]);
+        for sequence in sequences.iter().map(AsRef::as_ref) {
+            ids.extend_from_slice(sequence);
+            positions.extend(0..sequence.len() as u32);
+            starts.push(ids.len());
+        }
+        let token_types = vec![0; ids.len()];
+        Self { ids, positions, token_types, spans: Spans::from_starts(&starts) }
+    }
+
+    /// The row of each sequence's first token, S.
+    fn firsts(&self) -> Vec<u32> {
+        self.spans.queries.iter().map(|r| r.start as u32).collect()
+    }
+
+    /// Tokens of the longest sequence.
+    fn longest(&self) -> usize {
+        self.positions.iter().max().map_or(0, |p| *p as usize + 1)
+    }
+}
+
+/// A sum of losses and how many it sums: division comes last.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LossSum {
+    /// Sum of losses, in nats.
+    pub sum: f64,
+    /// Supervised tokens, or labelled sequences.
+    pub count: usize,
+}
+
+impl LossSum {
+    /// The mean; not a number for nothing.
+    pub fn mean(self) -> f64 {
+        self.sum / self.count as f64
+    }
+
+    /// Two sums together.
+    pub fn plus(self, other: Self) -> Self {
+        Self { sum: self.sum + other.sum, count: self.count + other.count }
+    }
+}
+
+/// What a backward finds again in memory and what it computes again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recompute {
+    /// Keep what each block's backward needs.
+    #[default]
+    Never,
+    /// Keep each block's input only and run its forward again (Chen et al., 2016): less memory, about a third more time.
+    EveryBlock,
+}
+
+/// A model on a device.
+pub struct Model<B: Backend> {
+    backend: B,
+    config: ModelConfig,
+    body: Body<B>,
+    parameters: Vec<Parameter<B>>,
+    lora: Option<LoraSpec>,
+    adapted: Vec<String>,
+    adapters: bool,
+}
+
+#[allow(clippy::large_enum_variant)]
+enum Body<B: Backend> {
+    Causal(Decoder<B>),
+    Classifier(Encoder<B>, Classifier<B>),
+}
+
+impl<B: Backend> Model<B> {
+    /// Puts a model together on `backend`. `seed` is that of a classifier that the base does not have.
+    ///
+    /// # Errors
+    /// Where a weight is missing or misshapen, or a target module names nothing.
+    pub fn build(
+        backend: B,
+        config: ModelConfig,
+        source: &WeightSource,
+        trainable: &Trainable,
+        seed: u64,
+    ) -> Result<Self> {
+        let prefix = match &config.architecture {
+            Architecture::Decoder(_) => "model.",
+            Architecture::Encoder(e) => EncoderNames::of(e.pooling).base,
+        };
+        let mut builder = Builder::new(&backend, source, trainable, prefix);
+        let body = match &config.architecture {
+            Architecture::Decoder(spec) => Body::Causal(Decoder::new(&mut builder, spec)?),
+            Architecture::Encoder(spec) => {
+                let encoder = Encoder::new(&mut builder, spec)?;
+                let head = Classifier::new(&mut builder, spec, seed, config.initial_deviation)?;
+                Body::Classifier(encoder, head)
+            }
+        };
+        let (parameters, adapted) = builder.finish()?;
+        let lora = if let Trainable::Lora(spec) = trainable { Some(spec.clone()) } else { None };
+        Ok(Self { backend, config, body, parameters, lora, adapted, adapters: true })
+    }
+
+    /// The model in `folder` as it is, for use.
+    ///
+    /// # Errors
+    /// As [`Model::build`] and [`ModelFiles::open`].
+    pub fn open(backend: B, folder: &Path) -> Result<Self> {
+        let config = ModelConfig::read(folder, None)?;
+        Self::build(backend, config, &WeightSource::Files(ModelFiles::open(folder)?), &Trainable::Nothing, 0)
+    }
+
+    /// The model in `folder` with the PEFT adapter in `adapter`.
+    ///
+    /// # Errors
+    /// As [`Model::open`], and where the adapter does not fit.
+    pub fn open_with_adapter(backend: B, folder: &Path, adapter: &Path) -> Result<Self> {
+        let settings = AdapterConfig::read(adapter)?;
+        let files = ModelFiles::open_file(&adapter.join("adapter_model.safetensors"))?;
+        let classes = files.shape(&format!("{PEFT_PREFIX}{}.weight", crate::names::CLASSIFIER)).map(|s| s[0]);
+        let config = ModelConfig::read(folder, classes)?;
+        let source = WeightSource::Files(ModelFiles::open(folder)?);
+        let mut model = Self::build(backend, config, &source, &Trainable::Lora(settings.lora), 0)?;
+        model.load_parameters(adapter, &files)?;
+        Ok(model)
+    }
+
+    /// Overwrites the parameters with those of the adapter in `folder`, which must be the same ones.
+    ///
+    /// # Errors
+    /// [`ModelError::AdapterMismatch`] where one is missing, left over or of another shape.
+    pub fn load_adapter(&mut self, folder: &Path) -> Result<()> {
+        let files = ModelFiles::open_file(&folder.join("adapter_model.safetensors"))?;
+        self.load_parameters(folder, &files)
+    }
+
+    fn load_parameters(&mut self, folder: &Path, files: &ModelFiles) -> Result<()> {
+        let mismatch = |reason: String| ModelError::AdapterMismatch { path: folder.to_owned(), reason };
+        let known = |name: &str| self.parameters.iter().any(|p| p.name == name);
+        if let Some(extra) = files.names().find(|n| !known(n)) {
+            return Err(mismatch(format!("the model has no place for `{extra}`")));
+        }
+        for p in &mut self.parameters {
+            let Some(matrix) = files.matrix(&p.name)? else {
+                return Err(mismatch(format!("it lacks `{}`", p.name)));
+            };
+            if files.shape(&p.name) != Some(p.dims.as_slice()) {
+                let found = files.shape(&p.name).unwrap_or_default();
+                return Err(mismatch(format!("`{}` has shape {found:?} instead of {:?}", p.name, p.dims)));
+            }
+            self.backend.overwrite(&mut p.value, &matrix.to_f32())?;
+        }
+        Ok(())
+    }
+
+    fn context(&self) -> Context<'_, B> {
+        Context { backend: &self.backend, parameters: &self.parameters, adapters: self.adapters }
+    }
+
+    /// The device.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// What the folder says of the model.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The low-rank adaptation, where there is one.
+    pub fn lora(&self) -> Option<&LoraSpec> {
+        self.lora.as_ref()
+    }
+
+    /// The names of the modules that have an adapter.
+    pub fn adapted_modules(&self) -> &[String] {
+        &self.adapted
+    }
+
+    /// What training changes.
+    pub fn parameters(&self) -> &[Parameter<B>] {
+        &self.parameters
+    }
+
+    /// The device and the parameters, for an optimiser.
+    pub fn parameters_mut(&mut self) -> (&B, &mut [Parameter<B>]) {
+        (&self.backend, &mut self.parameters)
+    }
+
+    /// Numbers that training changes.
+    pub fn n_trainable(&self) -> usize {
+        self.parameters.iter().map(|p| p.dims.iter().product::<usize>()).sum()
+    }
+
+    /// Gradients of zero.
+    ///
+    /// # Errors
+    /// Where the device has no memory for them.
+    pub fn gradients(&self) -> Result<Gradients<B>> {
+        Gradients::zeros(&self.backend, &self.parameters)
+    }
+
+    /// Lets adapters take part, or computes with the base alone.
+    pub fn set_adapters(&mut self, on: bool) {
+        self.adapters = on;
+    }
+
+    /// Adds every adapter to its weight. What was trained whole stays as it is.
+    ///
+    /// # Errors
+    /// Where the device has no memory for the merged weights.
+    pub fn merge(&mut self) -> Result<()> {
+        let ctx = Context { backend: &self.backend, parameters: &self.parameters, adapters: true };
+        match &mut self.body {
+            Body::Causal(decoder) => decoder.projections().try_for_each(|p| p.merge(ctx)),
+            Body::Classifier(encoder, _) => encoder.projections().try_for_each(|p| p.merge(ctx)),
+        }
+    }
+
+    fn check(&self, tokens: &Tokens) -> Result<()> {
+        let (longest, limit) = (tokens.longest(), self.config.max_positions());
+        if longest > limit {
+            return Err(ModelError::TooLarge { what: "the text's length in tokens", found: longest, limit });
+        }
+        Ok(())
+    }
+
+    /// Logits: one row per token (N, V) of a causal model, one per sequence (S, K) of a classifier.
+    ///
+    /// # Errors
+    /// Where a text is too long or an id has no embedding.
+    pub fn logits(&self, tokens: &Tokens) -> Result<B::Tensor> {
+        self.check(tokens)?;
+        let ctx = self.context();
+        match &self.body {
+            Body::Causal(decoder) => decoder.logits(ctx, &decoder.hidden(ctx, tokens, None)?),
+            Body::Classifier(encoder, head) => {
+                Ok(head.forward(ctx, &encoder.hidden(ctx, tokens)?, &tokens.firsts())?.logits)
+            }
+        }
+    }
+
+    /// Sum of losses: `targets` holds the token to predict at each token (`u32::MAX`: none) for a causal model, the label
+    /// of each sequence for a classifier.
+    ///
+    /// # Errors
+    /// As [`Model::logits`].
+    pub fn loss(&self, tokens: &Tokens, targets: &[u32]) -> Result<LossSum> {
+        self.check(tokens)?;
+        let ctx = self.context();
+        let sum = match &self.body {
+            Body::Causal(decoder) => {
+                let hidden = decoder.hidden(ctx, tokens, None)?;
+                decoder.loss(ctx, &hidden, targets, 1.0, None)?.0
+            }
+            Body::Classifier(..) => self.backend.cross_entropy(&mut self.logits(tokens)?, targets, 1.0)?,
+        };
+        Ok(LossSum { sum, count: supervised(targets) })
+    }
+
+    /// [`Model::loss`], which also adds the gradients of `scale` times the sum to `grads`.
+    ///
+    /// # Errors
+    /// As [`Model::logits`].
+    pub fn loss_and_gradients(
+        &self,
+        tokens: &Tokens,
+        targets: &[u32],
+        scale: f32,
+        recompute: Recompute,
+        grads: &mut Gradients<B>,
+    ) -> Result<LossSum> {
+        self.check(tokens)?;
+        let ctx = self.context();
+        let sum = match &self.body {
+            Body::Causal(decoder) => {
+                let trace = decoder.trace(ctx, tokens, recompute)?;
+                let (sum, dy) = decoder.loss(ctx, &trace.hidden, targets, scale, Some(grads))?;
+                if let Some(dy) = dy {
+                    decoder.backward(ctx, grads, tokens, trace, dy)?;
+                }
+                sum
+            }
+            Body::Classifier(encoder, head) => {
+                let (trace, firsts) = (encoder.trace(ctx, tokens, recompute)?, tokens.firsts());
+                let mut head_trace = head.forward(ctx, &trace.hidden, &firsts)?;
+                let sum = self.backend.cross_entropy(&mut head_trace.logits, targets, scale)?;
+                let dy = head.backward(ctx, grads, &head_trace, (&firsts, tokens.ids.len()))?;
+                encoder.backward(ctx, grads, tokens, trace, dy)?;
+                sum
+            }
+        };
+        Ok(LossSum { sum, count: supervised(targets) })
+    }
+
+    /// A cache for one conversation of up to `capacity` tokens.
+    ///
+    /// # Errors
+    /// Where this model does not continue texts, or the device has no memory.
+    pub fn cache(&self, capacity: usize) -> Result<KeyValueCache<B>> {
+        let spec = &self.decoder()?.spec;
+        let capacity = capacity.min(spec.max_positions);
+        KeyValueCache::new(&self.backend, spec.layers, spec.kv_heads * spec.head_dim, capacity)
+    }
+
+    /// Reads `ids` after what the cache holds and returns the logits (V) of the token that follows the last one.
+    ///
+    /// # Errors
+    /// Where the cache has no room, or an id has no embedding.
+    pub fn next_logits(&self, ids: &[u32], cache: &mut KeyValueCache<B>) -> Result<Vec<f32>> {
+        cache.room_for(ids.len())?;
+        let (decoder, ctx, n, len) = (self.decoder()?, self.context(), ids.len(), cache.len);
+        let tokens = Tokens {
+            ids: ids.to_vec(),
+            positions: (len as u32..(len + n) as u32).collect(),
+            token_types: Vec::new(),
+            spans: Spans { queries: std::iter::once(0..n).collect(), keys: std::iter::once(0..len + n).collect() },
+        };
+        let hidden = decoder.hidden(ctx, &tokens, Some(cache))?;
+        cache.len += n;
+        let last = self.backend.gather_rows(&hidden, &[n.saturating_sub(1) as u32])?;
+        Ok(self.backend.download(&decoder.logits(ctx, &last)?)?)
+    }
+
+    fn decoder(&self) -> Result<&Decoder<B>> {
+        match &self.body {
+            Body::Causal(decoder) => Ok(decoder),
+            Body::Classifier(..) => Err(ModelError::Unsuited {
+                model_type: self.config.model_type.clone(),
+                problem: "gives labels and does not continue texts; take a decoder such as `llama` or `qwen2`".to_owned(),
+            }),
+        }
+    }
+}
+
+/// Supervised tokens among `targets`.
+fn supervised(targets: &[u32]) -> usize {
+    targets.iter().filter(|t| **t != crate::head::IGNORED).count()
+}

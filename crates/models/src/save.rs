@@ -1,0 +1,165 @@
+//! Adapters and models on their way out: files that are whole or absent, in the names and keys that PEFT and
+//! transformers read.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+};
+
+use lorikeet_kernels::{Backend, Precision, fused::rows::narrow_bf16};
+use safetensors::{Dtype, tensor::TensorView};
+use serde_json::{Value, json};
+
+use crate::{
+    AdapterConfig, Architecture, LoraSpec, Model, ModelError, ModelFiles, Result, Targets, Tokens,
+    names::{EncoderNames, PEFT_PREFIX},
+};
+
+/// Writes a file whole or not at all: beside its place, flushed to the disk, then renamed.
+///
+/// # Errors
+/// Where the system refuses; nothing is left behind then.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = path.with_extension("partial");
+    let written = File::create(&beside).and_then(|mut f| f.write_all(bytes).and_then(|()| f.sync_all()));
+    let renamed = written.and_then(|()| fs::rename(&beside, path));
+    renamed.inspect_err(|_| drop(fs::remove_file(&beside))).map_err(ModelError::io("write", path))
+}
+
+/// Files that travel with a model: how text becomes ids and back.
+const COMPANIONS: [&str; 9] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "generation_config.json",
+    "chat_template.jinja",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+];
+
+impl<B: Backend> Model<B> {
+    /// Writes the adapter as PEFT does, into a folder that exists, and compares what is on disk with what is in memory.
+    ///
+    /// # Errors
+    /// Where the disk refuses, or the numbers read back are not the same.
+    pub fn save_adapter(&self, folder: &Path, base_model: &str) -> Result<()> {
+        let lora = self.lora().ok_or_else(|| ModelError::Unsuited {
+            model_type: self.config().model_type.clone(),
+            problem: "without an adapter has none to save; save the whole model".to_owned(),
+        })?;
+        let (task_type, modules_to_save) = match &self.config().architecture {
+            Architecture::Decoder(_) => ("CAUSAL_LM", Vec::new()),
+            Architecture::Encoder(e) => {
+                ("SEQ_CLS", EncoderNames::of(e.pooling).head.iter().map(|s| (*s).to_owned()).collect())
+            }
+        };
+        let config = AdapterConfig {
+            lora: LoraSpec { targets: Targets::Named(self.adapted_modules().to_vec()), ..lora.clone() },
+            base_model: base_model.to_owned(),
+            task_type: task_type.to_owned(),
+            modules_to_save,
+        };
+        let path = folder.join("adapter_model.safetensors");
+        self.write_parameters(&path, Precision::F32)?;
+        write_file(&folder.join("adapter_config.json"), pretty(&config.to_json()).as_bytes())?;
+        self.compare_with_file(folder, &path)
+    }
+
+    fn compare_with_file(&self, folder: &Path, path: &Path) -> Result<()> {
+        let files = ModelFiles::open_file(path)?;
+        for p in self.parameters() {
+            let stored = files.matrix(&p.name)?.map(|m| m.to_f32()).unwrap_or_default();
+            let ours = self.backend().download(&p.value)?;
+            let same = stored.len() == ours.len() && stored.iter().zip(&ours).all(|(a, b)| a.to_bits() == b.to_bits());
+            if !same {
+                return Err(ModelError::Readback { path: folder.to_owned(), difference: f32::NAN });
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the logits of this model with those of the base in `base` under the adapter in `folder`, on `probe`.
+    ///
+    /// # Errors
+    /// [`ModelError::Readback`] where they differ by more than float noise.
+    pub fn compare_with_adapter(&self, backend: B, base: &Path, folder: &Path, probe: &Tokens) -> Result<f32> {
+        let read = Self::open_with_adapter(backend, base, folder)?;
+        let ours = self.backend().download(&self.logits(probe)?)?;
+        let theirs = read.backend().download(&read.logits(probe)?)?;
+        let difference = ours.iter().zip(&theirs).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+        if ours.len() != theirs.len() || difference.is_nan() || difference > 1e-4 {
+            return Err(ModelError::Readback { path: folder.to_owned(), difference });
+        }
+        Ok(difference)
+    }
+
+    /// Writes the whole model, whose every weight is a parameter, with its configuration and the files that travel along.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn save_whole(&self, folder: &Path, precision: Precision, label_names: &[String]) -> Result<()> {
+        self.write_parameters(&folder.join("model.safetensors"), precision)?;
+        let mut config = self.config().raw.clone();
+        let name = if precision == Precision::F32 { "float32" } else { "bfloat16" };
+        for key in ["dtype", "torch_dtype"] {
+            if key == "dtype" || config.contains_key(key) {
+                config.insert(key.to_owned(), json!(name));
+            }
+        }
+        if !label_names.is_empty() {
+            let by_id: serde_json::Map<_, _> =
+                label_names.iter().enumerate().map(|(i, n)| (i.to_string(), json!(n))).collect();
+            let by_label: serde_json::Map<_, _> =
+                label_names.iter().enumerate().map(|(i, n)| (n.clone(), json!(i))).collect();
+            config.insert("id2label".to_owned(), Value::Object(by_id));
+            config.insert("label2id".to_owned(), Value::Object(by_label));
+        }
+        write_file(&folder.join("config.json"), pretty(&Value::Object(config)).as_bytes())?;
+        copy_companions(&self.config().folder, folder)
+    }
+
+    fn write_parameters(&self, path: &Path, precision: Precision) -> Result<()> {
+        let narrow = precision == Precision::Bf16;
+        let (dtype, mut stored) = (if narrow { Dtype::BF16 } else { Dtype::F32 }, Vec::new());
+        for p in self.parameters() {
+            let numbers = self.backend().download(&p.value)?;
+            let bytes = if narrow { narrow_bf16(&numbers) } else { numbers.iter().flat_map(|v| v.to_le_bytes()).collect() };
+            stored.push((p.name.as_str(), p.dims.clone(), bytes));
+        }
+        let bad = |e: safetensors::SafeTensorError| ModelError::BadWeights { path: path.to_owned(), reason: e.to_string() };
+        let views = stored.iter().map(|(name, dims, bytes)| Ok((*name, TensorView::new(dtype, dims.clone(), bytes)?)));
+        let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(bad)?;
+        let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(bad)?;
+        write_file(path, &bytes)
+    }
+}
+
+/// Copies the files that travel with a model from its folder to another.
+///
+/// # Errors
+/// Where one that is there cannot be copied.
+pub fn copy_companions(from: &Path, to: &Path) -> Result<()> {
+    for name in COMPANIONS {
+        let (source, target) = (from.join(name), to.join(name));
+        if source.is_file() && source != target {
+            let bytes = fs::read(&source).map_err(ModelError::io("read", &source))?;
+            write_file(&target, &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// The parameter's name without what PEFT puts before it.
+pub fn without_peft_prefix(name: &str) -> &str {
+    name.strip_prefix(PEFT_PREFIX).unwrap_or(name)
+}
+
+fn pretty(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
