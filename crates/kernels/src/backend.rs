@@ -38,7 +38,8 @@ pub struct AttentionShape {
 
 /// Which rows belong to one sequence. Sequence `s` has the query rows `queries[s]` and sees the key rows `keys[s]`; the
 /// last query stands at the last key, so that queries may be fewer than keys (a key/value cache). Sequences never see
-/// each other: a batch is ragged, without padding.
+/// each other: a batch is ragged, without padding. Rows ascend from sequence to sequence without overlap; rows of no
+/// sequence are zero in what attention returns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spans {
     /// Query rows of each sequence.

@@ -6,25 +6,21 @@
 mod attention;
 mod norms;
 mod objective;
+mod operand;
 mod pointwise;
 mod products;
 mod rows;
 
 use candle_core::{DType, Device, DeviceLocation, Tensor};
 
+pub use self::operand::DeviceMatrix;
+use self::operand::{expect_equal, expect_indices, expect_one_per_row};
 use crate::{Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Precision, Result, Spans};
 
 /// A candle device and its operations.
 #[derive(Clone, Debug)]
 pub struct Composed {
     device: Device,
-}
-
-/// A two-dimensional tensor of [`Composed`].
-#[derive(Debug)]
-pub struct DeviceMatrix {
-    tensor: Tensor,
-    frozen: bool,
 }
 
 impl Composed {
@@ -60,45 +56,6 @@ impl Composed {
     }
 }
 
-impl DeviceMatrix {
-    fn new(tensor: Tensor) -> Self {
-        Self { tensor, frozen: false }
-    }
-
-    /// Rows and columns; the tensor has two dimensions by construction.
-    fn shape(&self) -> (usize, usize) {
-        self.tensor.dims2().unwrap_or_default()
-    }
-
-    /// The numbers for an operation that does not widen.
-    fn floats(&self, op: &'static str) -> Result<&Tensor> {
-        if self.tensor.dtype() == DType::F32 { Ok(&self.tensor) } else { Err(KernelError::NotOwned { op }) }
-    }
-
-    /// The numbers for an operation that replaces them.
-    fn owned(&mut self, op: &'static str) -> Result<&mut Tensor> {
-        if self.frozen { Err(KernelError::NotOwned { op }) } else { Ok(&mut self.tensor) }
-    }
-}
-
-/// Fails unless two operands have equal shapes.
-fn expect_equal(op: &'static str, left: (usize, usize), right: (usize, usize)) -> Result<()> {
-    if left == right { Ok(()) } else { Err(KernelError::Shape { op, left, right }) }
-}
-
-/// Fails unless every index points into a table of `rows` rows.
-fn expect_indices(op: &'static str, indices: &[u32], rows: usize) -> Result<()> {
-    match indices.iter().find(|&&index| index as usize >= rows) {
-        Some(&index) => Err(KernelError::Index { op, index: index as usize, rows }),
-        None => Ok(()),
-    }
-}
-
-/// Fails unless there is one index for each of `rows` rows.
-fn expect_one_per_row(indices: &[u32], rows: usize) -> Result<()> {
-    if indices.len() == rows { Ok(()) } else { Err(KernelError::Length { rows, cols: 1, found: indices.len() }) }
-}
-
 impl Backend for Composed {
     type Tensor = DeviceMatrix;
 
@@ -129,7 +86,7 @@ impl Backend for Composed {
         };
         let shape = [matrix.rows(), matrix.cols()];
         let tensor = Tensor::from_raw_buffer(matrix.bytes(), dtype, &shape, &self.device)?;
-        Ok(DeviceMatrix { tensor, frozen: true })
+        Ok(DeviceMatrix::frozen(tensor))
     }
 
     fn zeros(&self, rows: usize, cols: usize) -> Result<DeviceMatrix> {
@@ -138,12 +95,13 @@ impl Backend for Composed {
 
     fn duplicate(&self, x: &DeviceMatrix) -> Result<DeviceMatrix> {
         // A true copy: `write_rows` changes numbers where they lie.
-        let copy = if x.tensor.dtype() == DType::F32 { x.tensor.copy()? } else { x.tensor.to_dtype(DType::F32)? };
+        let copy =
+            if x.tensor().dtype() == DType::F32 { x.tensor().copy()? } else { x.tensor().to_dtype(DType::F32)? };
         Ok(DeviceMatrix::new(copy))
     }
 
     fn download(&self, x: &DeviceMatrix) -> Result<Vec<f32>> {
-        Ok(x.tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+        Ok(x.tensor().to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
     }
 
     fn overwrite(&self, x: &mut DeviceMatrix, data: &[f32]) -> Result<()> {

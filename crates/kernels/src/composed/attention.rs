@@ -62,9 +62,9 @@ pub(super) fn backward(
         let dp = dout.matmul(&v.t()?)?;
         // (G, R Q, K)
         let ds = p.mul(&dp.broadcast_sub(&delta)?)?.affine(f64::from(shape.scale), 0.0)?;
-        add_rows(&dq, &query_rows(shape, &ds.matmul(&k)?, queries.len())?, queries.start)?;
-        add_rows(&dk, &key_rows(&ds.t()?.matmul(&q)?)?, keys.start)?;
-        add_rows(&dv, &key_rows(&p.t()?.matmul(&dout)?)?, keys.start)?;
+        dq.slice_set(&query_rows(shape, &ds.matmul(&k)?, queries.len())?, 0, queries.start)?;
+        dk.slice_set(&key_rows(&ds.t()?.matmul(&q)?)?, 0, keys.start)?;
+        dv.slice_set(&key_rows(&p.t()?.matmul(&dout)?)?, 0, keys.start)?;
     }
     Ok([dq, dk, dv])
 }
@@ -84,19 +84,26 @@ fn checked_pairs(
     expect_equal(op, k.shape(), (k.shape().0, kv_heads * head_dim))?;
     expect_equal(op, k.shape(), v.shape())?;
     expect_equal(op, (spans.queries.len(), 1), (spans.keys.len(), 1))?;
-    for (range, rows) in
-        spans.queries.iter().map(|r| (r, q.shape().0)).chain(spans.keys.iter().map(|r| (r, k.shape().0)))
-    {
-        if range.start > range.end || range.end > rows {
-            return Err(KernelError::Index { op, index: range.start.max(range.end), rows });
-        }
-    }
-    let pairs: Vec<_> =
-        spans.queries.iter().cloned().zip(spans.keys.iter().cloned()).filter(|(q, _)| !q.is_empty()).collect();
+    expect_rows(op, &spans.queries, q.shape().0)?;
+    expect_rows(op, &spans.keys, k.shape().0)?;
+    let pairs = spans.queries.iter().cloned().zip(spans.keys.iter().cloned());
+    let pairs: Vec<_> = pairs.filter(|(queries, _)| !queries.is_empty()).collect();
     match pairs.iter().find(|(q, k)| k.is_empty() || (shape.causal && q.len() > k.len())) {
         Some((q, k)) => Err(KernelError::Shape { op, left: (q.len(), head_dim), right: (k.len(), head_dim) }),
         None => Ok(pairs),
     }
+}
+
+/// Fails unless the rows of the sequences ascend, apart from each other, inside a tensor.
+fn expect_rows(op: &'static str, spans: &[Range<usize>], rows: usize) -> Result<()> {
+    let mut free_from = 0;
+    for span in spans {
+        if span.start < free_from || span.end < span.start || span.end > rows {
+            return Err(KernelError::Index { op, index: span.start.max(span.end), rows });
+        }
+        free_from = span.end;
+    }
+    Ok(())
 }
 
 /// The scores (G, R Q, K) of queries (G, R Q, D) over keys (G, K, D), hidden ones far below the others.
@@ -143,10 +150,4 @@ fn key_heads(shape: AttentionShape, x: &Tensor, rows: &Range<usize>) -> Result<T
 fn key_rows(x: &Tensor) -> Result<Tensor> {
     let (g, n_keys, d) = x.dims3()?;
     Ok(x.transpose(0, 1)?.reshape((n_keys, g * d))?)
-}
-
-/// Adds where the rows lie; spans of different sequences may share keys.
-fn add_rows(target: &Tensor, x: &Tensor, at: usize) -> Result<()> {
-    let sum = target.narrow(0, at, x.dim(0)?)?.add(x)?;
-    Ok(target.slice_set(&sum, 0, at)?)
 }

@@ -35,9 +35,9 @@ pub(super) fn accumulate(op: &'static str, y: &mut DeviceMatrix, alpha: f32, pro
 }
 
 fn widened(x: &DeviceMatrix) -> Result<Cow<'_, Tensor>> {
-    Ok(match x.tensor.dtype() {
-        DType::F32 => Cow::Borrowed(&x.tensor),
-        _ => Cow::Owned(x.tensor.to_dtype(DType::F32)?),
+    Ok(match x.tensor().dtype() {
+        DType::F32 => Cow::Borrowed(x.tensor()),
+        _ => Cow::Owned(x.tensor().to_dtype(DType::F32)?),
     })
 }
 

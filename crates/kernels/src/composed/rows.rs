@@ -7,8 +7,8 @@ use crate::{KernelError, Result};
 
 pub(super) fn gather(table: &DeviceMatrix, rows: &[u32]) -> Result<Tensor> {
     expect_indices("gather_rows", rows, table.shape().0)?;
-    let indices = Tensor::from_slice(rows, rows.len(), table.tensor.device())?;
-    Ok(table.tensor.index_select(&indices, 0)?.to_dtype(DType::F32)?)
+    let indices = Tensor::from_slice(rows, rows.len(), table.tensor().device())?;
+    Ok(table.tensor().index_select(&indices, 0)?.to_dtype(DType::F32)?)
 }
 
 pub(super) fn scatter_add(g: &mut DeviceMatrix, rows: &[u32], x: &DeviceMatrix) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The fused back end gives the same bits whatever the number of threads, and whatever its buffers held before.
 
-use lorikeet_kernels::{Activation, AdamWStep, AttentionShape, Backend, Fused, Spans};
+use lorikeet_kernels::{Activation, AdamWStep, AttentionShape, Backend, Fused, Spans, fused::Tensor};
 
 use crate::matrix::Matrix;
 
@@ -11,61 +11,71 @@ fn dirty_pool(b: &Fused) {
     drop(buffers);
 }
 
-/// The bits of the results of every operation on `rows` tokens.
-fn every_operation(b: &Fused, rows: usize) -> ([u64; 2], Vec<u32>) {
-    let (heads, kv_heads, d, width, inner, vocabulary) = (6, 2, 24, 150, 333, 517);
-    let up = |seed: u64, rows: usize, cols: usize| Matrix::random(seed, rows, cols).upload(b);
-    let mut results = Vec::new();
+const WIDTH: usize = 150;
+const INNER: usize = 333;
 
-    let (x, dy, w) = (up(1, rows, width), up(2, rows, inner), up(3, inner, width));
-    results.push(b.matmul_nt(&x, &w).unwrap());
-    results.push(b.matmul_nn(&dy, &w).unwrap());
-    let mut dw = b.zeros(inner, width).unwrap();
+fn random(b: &Fused, seed: u64, rows: usize, cols: usize) -> Tensor {
+    Matrix::random(seed, rows, cols).upload(b)
+}
+
+fn products(b: &Fused, rows: usize) -> Vec<Tensor> {
+    let (x, dy, w) = (random(b, 1, rows, WIDTH), random(b, 2, rows, INNER), random(b, 3, INNER, WIDTH));
+    let mut dw = b.zeros(INNER, WIDTH).unwrap();
     b.add_matmul_tn(&mut dw, 0.5, &dy, &x).unwrap();
-    let mut sum = up(4, rows, inner);
+    let mut sum = random(b, 4, rows, INNER);
     b.add_matmul_nt(&mut sum, 2.0, &x, &w).unwrap();
-    let mut back = up(5, rows, width);
+    let mut back = random(b, 5, rows, WIDTH);
     b.add_matmul_nn(&mut back, 2.0, &dy, &w).unwrap();
-    results.extend([dw, sum, back]);
+    vec![b.matmul_nt(&x, &w).unwrap(), b.matmul_nn(&dy, &w).unwrap(), dw, sum, back]
+}
 
-    let (gate, up_half) = (up(6, rows, inner), up(7, rows, inner));
-    results.push(b.gated(Activation::Silu, &gate, &up_half).unwrap());
-    let (dgate, dup) = b.gated_backward(Activation::Gelu, &gate, &up_half, &dy).unwrap();
-    results.extend([dgate, dup, b.activate(Activation::GeluTanh, &gate).unwrap()]);
-    results.push(b.activate_backward(Activation::Silu, &gate, &dy).unwrap());
+fn activations(b: &Fused, rows: usize) -> Vec<Tensor> {
+    let (gate, up, dy) = (random(b, 6, rows, INNER), random(b, 7, rows, INNER), random(b, 8, rows, INNER));
+    let (dgate, dup) = b.gated_backward(Activation::Gelu, &gate, &up, &dy).unwrap();
+    let h = b.gated(Activation::Silu, &gate, &up).unwrap();
+    let y = b.activate(Activation::GeluTanh, &gate).unwrap();
+    vec![h, dgate, dup, y, b.activate_backward(Activation::Silu, &gate, &dy).unwrap()]
+}
 
-    let (norm, bias, dx) = (up(8, 1, width), up(9, 1, width), up(10, rows, width));
-    let (mut dw, mut db, mut dr) = (up(11, 1, width), up(12, 1, width), up(13, 1, width / 5));
-    results.push(b.layer_norm(&x, &norm, &bias, 1e-5).unwrap());
-    results.push(b.layer_norm_backward(&x, &norm, 1e-5, &dx, Some((&mut dw, &mut db))).unwrap());
-    let group = up(14, 1, width / 5);
-    results.push(b.rms_norm(&x, &group, 1e-5).unwrap());
-    results.push(b.rms_norm_backward(&x, &group, 1e-5, &dx, Some(&mut dr)).unwrap());
-    b.add_bias_grad(&mut db, &dx).unwrap();
-    results.extend([dw, db, dr]);
+fn norms(b: &Fused, rows: usize) -> Vec<Tensor> {
+    let (x, dy) = (random(b, 9, rows, WIDTH), random(b, 10, rows, WIDTH));
+    let (w, bias, group) = (random(b, 11, 1, WIDTH), random(b, 12, 1, WIDTH), random(b, 13, 1, WIDTH / 5));
+    let (mut dw, mut db, mut dg) =
+        (b.duplicate(&w).unwrap(), b.duplicate(&bias).unwrap(), b.duplicate(&group).unwrap());
+    let y = b.layer_norm(&x, &w, &bias, 1e-5).unwrap();
+    let dx = b.layer_norm_backward(&x, &w, 1e-5, &dy, Some((&mut dw, &mut db))).unwrap();
+    let z = b.rms_norm(&x, &group, 1e-5).unwrap();
+    let dz = b.rms_norm_backward(&x, &group, 1e-5, &dy, Some(&mut dg)).unwrap();
+    b.add_bias_grad(&mut db, &dy).unwrap();
+    vec![y, dx, z, dz, dw, db, dg]
+}
 
-    let s = AttentionShape { heads, kv_heads, head_dim: d, causal: true, scale: 0.2 };
+fn attention(b: &Fused, rows: usize) -> Vec<Tensor> {
+    let s = AttentionShape { heads: 6, kv_heads: 2, head_dim: 24, causal: true, scale: 0.2 };
     let spans = Spans::from_starts(&[0, rows / 3, rows]);
-    let (q, k, v) = (up(15, rows, heads * d), up(16, rows, kv_heads * d), up(17, rows, kv_heads * d));
+    let (mut q, k, v) = (random(b, 14, rows, 144), random(b, 15, rows, 48), random(b, 16, rows, 48));
+    let positions: Vec<u32> = (0..rows as u32).collect();
+    b.rotate(&mut q, &random(b, 17, rows, 12), &random(b, 18, rows, 12), &positions, false).unwrap();
     let (out, lse) = b.attention(s, &spans, &q, &k, &v).unwrap();
-    let dout = up(18, rows, heads * d);
+    let dout = random(b, 19, rows, 144);
     let (dq, dk, dv) = b.attention_backward(s, &spans, (&q, &k, &v), (&out, &lse), &dout).unwrap();
-    results.extend([out, lse, dq, dk, dv]);
+    vec![q, out, lse, dq, dk, dv]
+}
 
+fn rows_of_a_table(b: &Fused, rows: usize) -> Vec<Tensor> {
     let ids: Vec<u32> = (0..rows as u32).map(|n| n * n % 11).collect();
-    let mut table = up(19, 11, width);
-    b.scatter_add_rows(&mut table, &ids, &x).unwrap();
-    results.push(b.gather_rows(&table, &ids).unwrap());
-    let mut turned = b.duplicate(&q).unwrap();
-    b.rotate(&mut turned, &up(20, 11, d / 2), &up(21, 11, d / 2), &ids, false).unwrap();
-    results.extend([table, turned]);
+    let mut table = random(b, 20, 11, WIDTH);
+    b.scatter_add_rows(&mut table, &ids, &random(b, 21, rows, WIDTH)).unwrap();
+    vec![b.gather_rows(&table, &ids).unwrap(), table]
+}
 
-    let mut logits = up(22, rows, vocabulary);
-    let loss = b.cross_entropy(&mut logits, &ids, 0.1).unwrap();
+/// The optimiser's tensors, and the scalars as bits.
+fn objective(b: &Fused, rows: usize) -> (Vec<Tensor>, [u64; 2]) {
+    let mut logits = random(b, 22, rows, 517);
+    let targets: Vec<u32> = (0..rows as u32).map(|n| n * 31 % 517).collect();
+    let loss = b.cross_entropy(&mut logits, &targets, 0.1).unwrap();
     let squares = b.sum_of_squares(&logits).unwrap();
-    let (mut w, mut m, mut v) =
-        (up(23, rows, vocabulary), b.zeros(rows, vocabulary).unwrap(), up(24, rows, vocabulary));
-    b.overwrite(&mut v, &vec![0.5; rows * vocabulary]).unwrap();
+    let (mut w, mut m, mut v) = (random(b, 23, rows, 517), random(b, 24, rows, 517), b.zeros(rows, 517).unwrap());
     let step = AdamWStep {
         learning_rate: 1e-3,
         beta1: 0.9,
@@ -76,10 +86,16 @@ fn every_operation(b: &Fused, rows: usize) -> ([u64; 2], Vec<u32>) {
         gradient_scale: 0.7,
     };
     b.adamw(&mut w, &logits, (&mut m, &mut v), &step).unwrap();
-    results.extend([logits, w, m, v]);
+    (vec![logits, w, m, v], [loss.to_bits(), squares.to_bits()])
+}
 
-    let bits = results.iter().flat_map(|t| b.download(t).unwrap()).map(f32::to_bits).collect();
-    ([loss.to_bits(), squares.to_bits()], bits)
+/// The bits of the results of every operation on `rows` tokens.
+fn every_operation(b: &Fused, rows: usize) -> ([u64; 2], Vec<u32>) {
+    let (mut results, scalars) = objective(b, rows);
+    for operations in [products, activations, norms, attention, rows_of_a_table] {
+        results.extend(operations(b, rows));
+    }
+    (scalars, results.iter().flat_map(|t| b.download(t).unwrap()).map(f32::to_bits).collect())
 }
 
 #[test]

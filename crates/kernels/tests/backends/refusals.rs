@@ -1,8 +1,10 @@
 //! Operands that do not fit are refused with their shapes, never computed with and never a panic.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
-use lorikeet_kernels::{Activation, AdamWStep, AttentionShape, Backend, KernelError, Result, Spans};
+use lorikeet_kernels::{
+    Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Precision, Result, Spans,
+};
 
 use crate::harness::on_every_backend;
 
@@ -105,6 +107,8 @@ fn broken_attention_is_refused<B: Backend>(b: &B) {
     refused(run(s, &over(0..6, 0..6), 12, 6, 6));
     refused(run(s, &over(0..4, 0..3), 12, 6, 6));
     refused(run(AttentionShape { causal: false, ..s }, &over(0..4, 2..2), 12, 6, 6));
+    refused(run(s, &Spans::from_starts(&[0, 3, 2]), 12, 6, 6));
+    refused(run(s, &Spans { queries: vec![0..2, 2..4], keys: vec![0..3, 1..4] }, 12, 6, 6));
     refused(run(s, &Spans { keys: vec![], ..over(0..5, 0..5) }, 12, 6, 6));
     #[allow(clippy::reversed_empty_ranges)]
     refused(run(s, &over(9..5, 0..5), 12, 6, 6));
@@ -123,4 +127,14 @@ fn data_of_another_length_is_refused<B: Backend>(b: &B) {
     refused(b.upload(vec![0.0; 5], 2, 3));
     refused(b.upload(vec![0.0; 5], usize::MAX, 2));
     refused(b.overwrite(&mut b.zeros(2, 3).unwrap(), &[0.0; 5]));
+}
+
+#[test]
+fn a_matrix_that_its_bytes_cannot_hold_is_refused() {
+    let matrix = |range, rows, cols| HostMatrix::new(Arc::new(vec![0u8; 24]), range, Precision::Bf16, rows, cols);
+    assert!(matrix(0..24, 3, 4).is_ok());
+    refused(matrix(0..24, 3, 5));
+    refused(matrix(0..22, 3, 4));
+    refused(matrix(2..26, 3, 4));
+    refused(matrix(0..24, usize::MAX, 4));
 }
