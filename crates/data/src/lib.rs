@@ -5,22 +5,35 @@
 
 mod bad_row;
 mod batch;
+mod dataset;
+mod dress;
 mod error;
 mod example;
+mod labels;
+mod mask;
 mod order;
+mod prepare;
+mod preview;
 mod python_text;
 mod record;
 mod split;
+mod statistics;
 mod template;
 mod tokenizer;
 mod tokenizer_files;
 
 pub use bad_row::{BadRow, BadRows, KEPT_BAD_ROWS};
 pub use batch::{Batch, NOT_TRAINED};
+pub use dataset::{Dataset, Description, LabelCount};
+pub use dress::PrepareOptions;
 pub use error::{Error, Result};
 pub use example::{Example, Task};
+pub use labels::Labels;
 pub use order::{epoch_order, random_bits};
+pub use prepare::{PrepareProgress, Prepared, prepare};
+pub use preview::{PreviewRow, PreviewToken, preview};
 pub use record::{Chat, Kind, Labelled, Message, Prompt, Record, Role, Text};
 pub use split::{Split, SplitShares, split};
+pub use statistics::{LengthBar, Lengths, Statistics};
 pub use template::{ChatTemplate, TemplateOrigin};
 pub use tokenizer::{ClassifierInput, Encoded, SpecialToken, TextStream, Tokenizer};

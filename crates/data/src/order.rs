@@ -49,8 +49,9 @@ mod tests {
     /// A run started by one version must be resumable by the next: these values may never change.
     #[test]
     fn the_order_is_pinned() {
-        assert_eq!(epoch_order(8, 42, 0), epoch_order(8, 42, 0));
-        insta::assert_debug_snapshot!((epoch_order(8, 42, 0), epoch_order(8, 42, 1), random_bits(1, 2, 3)), @"");
+        assert_eq!(epoch_order(8, 42, 0), [7, 6, 4, 2, 3, 0, 5, 1]);
+        assert_eq!(epoch_order(8, 42, 1), [2, 4, 5, 1, 7, 3, 6, 0]);
+        assert_eq!(random_bits(1, 2, 3), 7_953_725_222_193_262_952);
     }
 
     #[test]

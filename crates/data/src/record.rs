@@ -195,6 +195,7 @@ impl Record {
     /// Reads a stored line of a data set of kind `kind`.
     pub fn from_stored(kind: Kind, line: &[u8]) -> Result<Record, serde_json::Error> {
         use serde::de::Error as _;
+
         match kind {
             Kind::Chat => serde_json::from_slice(line).map(Record::Chat),
             Kind::Prompt => serde_json::from_slice(line).map(Record::Prompt),

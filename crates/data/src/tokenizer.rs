@@ -43,6 +43,7 @@ pub struct Tokenizer {
     eos: Option<SpecialToken>,
     pad: Option<SpecialToken>,
     stop_ids: Vec<u32>,
+    end_of_turn: Option<SpecialToken>,
     template: ChatTemplate,
 }
 
@@ -72,12 +73,22 @@ impl Tokenizer {
         };
         let mut stop_ids: BTreeSet<u32> = files.stop_ids()?;
         stop_ids.extend(eos.as_ref().map(|token| token.id));
+        let folder = folder.to_owned();
         let mut tokenizer =
-            Tokenizer { folder: folder.to_owned(), inner, bos, eos, pad, stop_ids: Vec::new(), template };
-        tokenizer.stop_ids = stop_ids.iter().copied().collect();
-        stop_ids.extend(tokenizer.end_of_turn_id());
+            Tokenizer { folder, inner, bos, eos, pad, stop_ids: Vec::new(), end_of_turn: None, template };
+        tokenizer.end_of_turn = tokenizer.find_end_of_turn(&stop_ids);
+        stop_ids.extend(tokenizer.end_of_turn.as_ref().map(|token| token.id));
         tokenizer.stop_ids = stop_ids.into_iter().collect();
         Ok(tokenizer)
+    }
+
+    /// The first token of what the template writes after an assistant's words, if it is special or ends an answer.
+    fn find_end_of_turn(&self, stop_ids: &BTreeSet<u32>) -> Option<SpecialToken> {
+        let after = self.template.text_after_turn()?;
+        let id = *self.encode(after, false).ok()?.ids.first()?;
+        let text = self.inner.id_to_token(id)?;
+        let is_end = (self.is_special(id) || stop_ids.contains(&id)) && after.starts_with(&text);
+        is_end.then_some(SpecialToken { text, id })
     }
 
     /// The folder this was read from.
@@ -112,10 +123,8 @@ impl Tokenizer {
     }
 
     /// The token the chat template puts right after an assistant's words, if it is a single special token.
-    pub fn end_of_turn_id(&self) -> Option<u32> {
-        let text = self.template.text_after_turn()?;
-        let id = *self.encode(text, false).ok()?.ids.first()?;
-        (self.is_special(id) || self.stop_ids.contains(&id)).then_some(id)
+    pub fn end_of_turn(&self) -> Option<&SpecialToken> {
+        self.end_of_turn.as_ref()
     }
 
     /// One more than the largest id.
@@ -146,6 +155,15 @@ impl Tokenizer {
     pub fn is_special(&self, id: u32) -> bool {
         let added = self.inner.get_added_vocabulary();
         added.get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
+    }
+
+    /// How a single token is spelled: its text, or its name in the vocabulary where it is part of a character.
+    pub fn token_text(&self, id: u32) -> String {
+        let text = self.decode(&[id], false).unwrap_or_default();
+        if text.is_empty() || text.contains(char::REPLACEMENT_CHARACTER) {
+            return self.inner.id_to_token(id).unwrap_or(text);
+        }
+        text
     }
 
     /// Turns text into tokens. `add_special` adds what the tokenizer puts around a text of its own accord (a beginning
@@ -182,14 +200,15 @@ impl Tokenizer {
 
     /// Encodes `text` as the continuation of another text: without a beginning token and without the blank that some
     /// tokenizers put before the first word of a text.
-    pub(crate) fn encode_continuation(&self, text: &str) -> Result<Vec<u32>> {
+    pub(crate) fn encode_continuation(&self, text: &str) -> Result<Encoded> {
         const GUARD: &str = "\n";
         let guard = self.encode(GUARD, false)?.ids;
-        let guarded = self.encode(&format!("{GUARD}{text}"), false)?.ids;
-        match guarded.strip_prefix(guard.as_slice()) {
-            Some(rest) => Ok(rest.to_vec()),
-            None => Ok(self.encode(text, false)?.ids),
-        }
+        let guarded = self.encode(&format!("{GUARD}{text}"), false)?;
+        let Some(rest) = guarded.ids.strip_prefix(guard.as_slice()) else { return self.encode(text, false) };
+        let shifted = |places: &[usize]| {
+            places.iter().skip(guard.len()).map(|place| place.saturating_sub(GUARD.len())).collect::<Vec<usize>>()
+        };
+        Ok(Encoded { ids: rest.to_vec(), starts: shifted(&guarded.starts), ends: shifted(&guarded.ends) })
     }
 
     /// Turns tokens into text. `skip_special` leaves special tokens out.

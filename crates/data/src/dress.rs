@@ -1,0 +1,193 @@
+//! One record as tokens: dressed by the model's template or laid out by its tokenizer, with what is learnt marked.
+
+use crate::error::{Error, Result};
+use crate::example::{Example, Task};
+use crate::mask;
+use crate::record::{Chat, Kind, Labelled, Prompt, Record};
+use crate::tokenizer::{Encoded, Tokenizer};
+
+/// How rows become examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrepareOptions {
+    /// What is learnt.
+    pub task: Task,
+    /// Most tokens of a sequence.
+    pub max_length: usize,
+    /// The time that chat templates which print the date see (seconds since 1970, UTC); a run stores it, so that a resumed
+    /// run makes the same tokens. Without it, this computer's clock.
+    pub now_unix_s: Option<i64>,
+    /// Threads to tokenize with; 0 for as many as this computer has.
+    pub n_threads: usize,
+}
+
+impl PrepareOptions {
+    /// Options for `task` with sequences of at most `max_length` tokens.
+    pub fn new(task: Task, max_length: usize) -> PrepareOptions {
+        PrepareOptions { task, max_length, now_unix_s: None, n_threads: 0 }
+    }
+}
+
+/// A whole row as tokens, before it is cut.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dressed {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) trained: Vec<bool>,
+    pub(crate) token_types: Vec<u32>,
+    /// The text each token stands for; empty for a classifier's rows.
+    pub(crate) pieces: Vec<String>,
+    pub(crate) label: Option<String>,
+    pub(crate) is_truncated: bool,
+}
+
+/// Turns one record into tokens. Only a classifier's rows are already cut to `max_length`.
+pub(crate) fn dress(record: &Record, tokenizer: &Tokenizer, options: &PrepareOptions) -> Result<Dressed> {
+    match (record, options.task) {
+        (Record::Labelled(row), Task::Classify) => labelled(row, tokenizer, options.max_length),
+        (_, Task::Classify) => Err(Error::KindDoesNotSuit {
+            kind: record.kind(),
+            task: "train a classifier",
+            hint: "a classifier needs a text and a label in each row; to learn from these rows, choose the task `causal`",
+        }),
+        (Record::Labelled(_), Task::Causal) => Err(Error::KindDoesNotSuit {
+            kind: Kind::Labelled,
+            task: "train a language model",
+            hint: "to learn the labels, choose the task `classify`",
+        }),
+        (Record::Chat(row), Task::Causal) => chat(row, tokenizer, options.now_unix_s),
+        (Record::Prompt(row), Task::Causal) => prompt(row, tokenizer),
+        (Record::Text(row), Task::Causal) => text(&row.text, tokenizer),
+    }
+}
+
+fn labelled(row: &Labelled, tokenizer: &Tokenizer, max_length: usize) -> Result<Dressed> {
+    let input = tokenizer.encode_for_classifier(&row.text, row.text_pair.as_deref(), max_length)?;
+    Ok(Dressed {
+        trained: vec![false; input.ids.len()],
+        ids: input.ids,
+        token_types: input.token_types,
+        pieces: Vec::new(),
+        label: Some(row.label.clone()),
+        is_truncated: input.is_truncated,
+    })
+}
+
+fn chat(row: &Chat, tokenizer: &Tokenizer, now_unix_s: Option<i64>) -> Result<Dressed> {
+    let end_of_turn = tokenizer.end_of_turn();
+    let rendered = mask::render(tokenizer.template(), row, end_of_turn.map(|token| token.text.as_str()), now_unix_s)?;
+    let mut dressed = with_spans(tokenizer, &rendered.text, &rendered.spans, false)?;
+    let ends_with_answer = row.messages.last().is_some_and(|message| message.is_trained());
+    if end_of_turn.is_none() && ends_with_answer {
+        dressed.push_end(tokenizer);
+    }
+    Ok(dressed)
+}
+
+fn prompt(row: &Prompt, tokenizer: &Tokenizer) -> Result<Dressed> {
+    let text = format!("{}{}", row.prompt, row.completion);
+    let mut dressed = with_spans(tokenizer, &text, &[(row.prompt.len(), text.len())], true)?;
+    dressed.push_end(tokenizer);
+    Ok(dressed)
+}
+
+fn text(text: &str, tokenizer: &Tokenizer) -> Result<Dressed> {
+    let encoded = tokenizer.without_end(tokenizer.encode(text, true)?);
+    let mut dressed = Dressed::default();
+    dressed.push(&encoded, text, |_, _| true);
+    dressed.push_end(tokenizer);
+    Ok(dressed)
+}
+
+/// Encodes `text` in one go, as it is at inference, and marks the tokens inside `spans`. Where a token would reach over
+/// the beginning of a span, the text is encoded in two pieces there: at inference the prompt ends at that place.
+fn with_spans(tokenizer: &Tokenizer, text: &str, spans: &[(usize, usize)], add_special: bool) -> Result<Dressed> {
+    let whole = tokenizer.without_end(tokenizer.encode(text, add_special)?);
+    let mut dressed = Dressed::default();
+    if !spans.iter().any(|span| straddles(&whole, span.0)) {
+        dressed.push(&whole, text, |from, to| spans.iter().any(|span| to > span.0 && from < span.1));
+        return Ok(dressed);
+    }
+    let mut at = 0;
+    for (nth, span) in spans.iter().copied().chain([(text.len(), text.len())]).enumerate() {
+        let piece = text.get(at..span.0).unwrap_or_default();
+        let encoded = match nth {
+            0 => tokenizer.without_end(tokenizer.encode(piece, add_special)?),
+            _ => tokenizer.encode_continuation(piece)?,
+        };
+        let trained_to = nth.checked_sub(1).and_then(|before| spans.get(before)).map_or(0, |before| before.1 - at);
+        dressed.push(&encoded, piece, |from, to| to > 0 && from < trained_to);
+        at = span.0;
+    }
+    Ok(dressed)
+}
+
+/// Whether a token begins before byte `place` and ends behind it.
+fn straddles(encoded: &Encoded, place: usize) -> bool {
+    ranges(encoded).any(|(from, to)| from < place && place < to)
+}
+
+/// The bytes each token stands for, blanks that belong to no token counted with the token after them. Tokens that share
+/// a character have the same range.
+fn ranges(encoded: &Encoded) -> impl Iterator<Item = (usize, usize)> {
+    let mut before = 0;
+    encoded.starts.iter().zip(&encoded.ends).map(move |(start, end)| {
+        let from = before.min(*start);
+        before = before.max(*end);
+        (from, *end)
+    })
+}
+
+impl Dressed {
+    fn push(&mut self, encoded: &Encoded, text: &str, is_trained: impl Fn(usize, usize) -> bool) {
+        let mut shown = 0;
+        for (id, (from, to)) in encoded.ids.iter().zip(ranges(encoded)) {
+            self.ids.push(*id);
+            self.trained.push(is_trained(from, to));
+            self.pieces.push(text.get(shown..to.max(shown)).unwrap_or_default().to_owned());
+            shown = shown.max(to);
+        }
+    }
+
+    /// Adds the token that ends a text, trained, unless the tokens already end with it.
+    fn push_end(&mut self, tokenizer: &Tokenizer) {
+        let Some(eos) = tokenizer.eos() else { return };
+        match (self.ids.last(), self.trained.last_mut()) {
+            (Some(last), Some(trained)) if *last == eos.id => *trained = true,
+            _ => {
+                self.ids.push(eos.id);
+                self.trained.push(true);
+                self.pieces.push(eos.text.clone());
+            }
+        }
+    }
+
+    /// Cuts the row at `max_length` tokens: plain text into sequences that overlap by one token, so that every token but
+    /// the first is predicted once; everything else at the end.
+    pub(crate) fn into_examples(mut self, kind: Kind, max_length: usize) -> Cut {
+        let is_long = self.ids.len() > max_length;
+        if kind == Kind::Text && is_long {
+            let step = max_length.saturating_sub(1).max(1);
+            let n_windows = (self.ids.len() - 1).div_ceil(step);
+            let window = |nth: usize| {
+                let (from, to) = (nth * step, (nth * step + max_length).min(self.ids.len()));
+                Example {
+                    ids: self.ids.get(from..to).unwrap_or_default().to_vec(),
+                    trained: self.trained.get(from..to).unwrap_or_default().to_vec(),
+                    token_types: Vec::new(),
+                    label: None,
+                }
+            };
+            return Cut { examples: (0..n_windows).map(window).collect(), is_truncated: false };
+        }
+        self.ids.truncate(max_length);
+        self.trained.truncate(max_length);
+        let example = Example { ids: self.ids, trained: self.trained, token_types: self.token_types, label: None };
+        Cut { examples: vec![example], is_truncated: is_long || self.is_truncated }
+    }
+}
+
+/// What a row became once it was cut.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    pub(crate) examples: Vec<Example>,
+    pub(crate) is_truncated: bool,
+}
