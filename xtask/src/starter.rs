@@ -12,6 +12,7 @@ pub mod chats;
 pub mod corpus;
 pub mod grammar;
 pub mod random;
+pub mod samples;
 pub mod stories;
 pub mod weights;
 
@@ -27,6 +28,8 @@ pub enum Starter {
     Tokenizer(CorpusOptions),
     /// Write the training and held-out rows as JSONL, and models/starter/recipe/data.json.
     Corpus(CorpusOptions),
+    /// Write the sample data sets of assets/samples.
+    Samples,
     /// Print one conversation of every template, to read by eye.
     Read {
         /// Seed of the choices.
@@ -39,7 +42,7 @@ pub enum Starter {
         #[arg(long, default_value = "target/starter/init")]
         out: PathBuf,
         /// Seed of the weights.
-        #[arg(long, default_value_t = 2024)]
+        #[arg(long, default_value_t = corpus::DEFAULT_SEED)]
         seed: u64,
     },
     /// Store trained weights as bf16 in models/starter/model.safetensors.
@@ -65,6 +68,7 @@ pub fn run(step: &Starter) -> Result<String> {
     match step {
         Starter::Tokenizer(options) => tokenizer(options),
         Starter::Corpus(options) => Ok(serde_json::to_string_pretty(&corpus::build(options, &folder())?)?),
+        Starter::Samples => samples(),
         Starter::Read { seed } => read(*seed),
         Starter::Init { out, seed } => init(out, *seed),
         Starter::Pack { trained } => pack(trained),
@@ -112,6 +116,16 @@ pub fn read(seed: u64) -> Result<String> {
     Ok(lines.collect::<Vec<_>>().join("\n\n"))
 }
 
+/// Writes the sample data sets.
+pub fn samples() -> Result<String> {
+    let out = repository().join("assets/samples");
+    let files = samples::build(&folder().join("recipe"), corpus::DEFAULT_SEED)?;
+    for (file, text) in &files {
+        write_text(&out.join(file), text)?;
+    }
+    Ok(format!("{} sample files are in {}", files.len(), out.display()))
+}
+
 /// Writes the untrained model: the tokenizer's files, the configuration with f32, and random weights.
 pub fn init(out: &Path, seed: u64) -> Result<String> {
     let starter = folder();
@@ -145,6 +159,10 @@ fn files_in(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     paths.retain(|path| path.is_file() && path.to_string_lossy().ends_with(ending));
     paths.sort();
     Ok(paths)
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read the file: `{}`", path.display()))
 }
 
 /// Writes a text file whole or not at all.

@@ -2,7 +2,7 @@
 //! It knows the notation of the text files, not tokens and not where the rows go.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -42,32 +42,44 @@ pub struct ChatWriter {
     grammar: Grammar,
     templates: Vec<Template>,
     total_weight: usize,
+    habits: Habits,
+}
+
+/// What happens to a conversation beside its template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Habits {
+    /// Nothing: rows of a sample are as regular as their templates.
+    Plain,
+    /// Sometimes a system turn, careless typing, a change of subject.
+    Everyday,
 }
 
 impl ChatWriter {
     /// Reads `lists-*.txt` (word lists) and every other `*.txt` (templates) of a folder.
     pub fn from_folder(folder: &Path) -> Result<Self> {
-        let mut grammar = Grammar::default();
         let mut templates = Vec::new();
-        for path in super::files_in(folder, ".txt")? {
-            let text = std::fs::read_to_string(&path)
-                .with_context(|| format!("cannot read the file: `{}`", path.display()))?;
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if name.starts_with("lists-") {
-                grammar.read_lists(&text, &name)?;
-            } else {
-                templates.extend(read_templates(&text, &name)?);
-            }
+        for path in super::files_in(folder, ".txt")?.iter().filter(|path| !is_lists(path)) {
+            templates.extend(read_templates(&super::read_text(path)?, &file_name(path))?);
         }
-        ensure!(!templates.is_empty(), "the folder holds no templates: `{}`", folder.display());
-        let total_weight = templates.iter().map(|template| template.weight).sum();
-        Ok(Self { grammar, templates, total_weight })
+        Self::new(templates, &[folder.to_path_buf()], Habits::Everyday)
     }
 
-    /// How many templates there are.
-    #[must_use]
-    pub fn n_templates(&self) -> usize {
-        self.templates.len()
+    /// Reads the templates of one file over the word lists of several folders.
+    pub fn from_template_file(file: &Path, list_folders: &[PathBuf]) -> Result<Self> {
+        let templates = read_templates(&super::read_text(file)?, &file_name(file))?;
+        Self::new(templates, list_folders, Habits::Plain)
+    }
+
+    fn new(templates: Vec<Template>, list_folders: &[PathBuf], habits: Habits) -> Result<Self> {
+        let mut grammar = Grammar::default();
+        for folder in list_folders {
+            for path in super::files_in(folder, ".txt")?.iter().filter(|path| is_lists(path)) {
+                grammar.read_lists(&super::read_text(path)?, &file_name(path))?;
+            }
+        }
+        ensure!(!templates.is_empty(), "there are no templates beside the lists of: {list_folders:?}");
+        let total_weight = templates.iter().map(|template| template.weight).sum();
+        Ok(Self { grammar, templates, total_weight, habits })
     }
 
     /// The word lists, for checks.
@@ -86,7 +98,7 @@ impl ChatWriter {
                 break;
             }
             let mut chat = self.write_one(&mut random)?;
-            if random.percent(PERCENT_JOINED) {
+            if self.habits == Habits::Everyday && random.percent(PERCENT_JOINED) {
                 let more = self.write_one(&mut random)?.messages;
                 chat.messages.extend(more.into_iter().filter(|message| message.role != "system"));
             }
@@ -118,17 +130,26 @@ impl ChatWriter {
         let mut draws = Draws::default();
         let mut messages = Vec::with_capacity(template.turns.len() + 1);
         let has_system = template.turns.iter().any(|(role, _)| *role == "system");
-        if !has_system && random.percent(12) {
+        if self.habits == Habits::Everyday && !has_system && random.percent(12) {
             let content = self.grammar.expand("{system}", &mut draws, random)?;
             messages.push(Message { role: "system".to_owned(), content });
         }
         for (role, text) in &template.turns {
             let content = self.grammar.expand(text, &mut draws, random)?;
-            let content = if *role == "user" { worn(content, random) } else { content };
+            let content =
+                if *role == "user" && self.habits == Habits::Everyday { worn(content, random) } else { content };
             messages.push(Message { role: (*role).to_owned(), content });
         }
         Ok(Chat { messages })
     }
+}
+
+fn is_lists(path: &Path) -> bool {
+    file_name(path).starts_with("lists-")
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// People type carelessly now and then: no full stop, no capital at the start.
@@ -184,4 +205,59 @@ fn read_turn(line: &str) -> Result<(&'static str, String)> {
         other => bail!("the speaker must be S, U or A: `{other}`"),
     };
     Ok((role, text.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::starter::folder;
+
+    fn writer() -> ChatWriter {
+        ChatWriter::from_folder(&folder().join("recipe/text")).expect("the text files are well formed")
+    }
+
+    #[test]
+    fn a_seed_always_writes_the_same_conversations_and_none_twice() {
+        let (first, again, other) = (
+            writer().write(600, 5).expect("writes"),
+            writer().write(600, 5).expect("writes"),
+            writer().write(600, 6).expect("writes"),
+        );
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        assert_eq!(first.iter().collect::<HashSet<_>>().len(), 600);
+    }
+
+    #[test]
+    fn every_template_expands_and_leaves_no_notation_behind() {
+        for seed in 0..20 {
+            for chat in writer().write_each(seed).expect("every template expands") {
+                assert_eq!(chat.messages.last().map(|message| message.role.as_str()), Some("assistant"));
+                for message in &chat.messages {
+                    let text = message.content.replace("{\"", "").replace("\"}", "");
+                    let text = if text.starts_with("thing\":") { text.replace('}', "") } else { text };
+                    assert!(
+                        !text.is_empty() && !text.contains(['[', ']', '{', '}', '|', '\\']) && !text.contains("(n)"),
+                        "{message:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_samples_tasks_are_not_in_the_pretraining_text() {
+        for chat in writer().write(3000, 9).expect("writes") {
+            for message in &chat.messages {
+                let text = &message.content;
+                assert!(
+                    !text.contains("\"item\"") && !text.contains("\"quantity\"") && !text.contains("Lark and Lane"),
+                    "{text}"
+                );
+                assert!(!["praise", "complaint", "question"].contains(&text.as_str()), "{text}");
+            }
+        }
+    }
 }

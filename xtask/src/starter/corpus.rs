@@ -27,6 +27,9 @@ const BOOKS_LEFT_OUT: [&str; 9] = [
 /// Conversations kept apart to measure on.
 const N_HELD_OUT_CHATS: usize = 400;
 
+/// Seed of the corpus, the samples and the first weights.
+pub const DEFAULT_SEED: u64 = 2024;
+
 /// What goes into the corpus and where it comes from.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CorpusOptions {
@@ -49,7 +52,7 @@ pub struct CorpusOptions {
     #[arg(long, default_value_t = 400)]
     pub max_tokens: usize,
     /// Seed of every choice.
-    #[arg(long, default_value_t = 2024)]
+    #[arg(long, default_value_t = DEFAULT_SEED)]
     pub seed: u64,
 }
 
