@@ -49,7 +49,7 @@ pub struct ArtifactRow {
     /// Size on disk.
     pub n_bytes: u64,
     /// When it was noted, in milliseconds since 1970.
-    pub created_at_ms: i64,
+    pub created_at_ms: u64,
 }
 
 /// Reads and writes of the table; from [`Registry::artifacts`]. Run ids are exact.

@@ -60,7 +60,7 @@ pub struct CheckpointRow {
     /// Size on disk.
     pub n_bytes: u64,
     /// When it was noted, in milliseconds since 1970.
-    pub created_at_ms: i64,
+    pub created_at_ms: u64,
     /// Whether its files were removed since.
     pub deleted: bool,
 }

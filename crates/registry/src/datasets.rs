@@ -24,14 +24,17 @@ CREATE TABLE datasets (
     n_rows        INTEGER NOT NULL CHECK (n_rows >= 0),
     n_bad         INTEGER NOT NULL CHECK (n_bad >= 0),
     n_bytes       INTEGER NOT NULL CHECK (n_bytes >= 0),
-    source_path   TEXT    NOT NULL,
+    source_path   TEXT,
     labels        TEXT    CHECK (json_valid(labels)),
+    details       TEXT    CHECK (json_valid(details)),
     created_at_ms INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX datasets_by_name ON datasets (name);
 ",
 }];
 
-const COLUMNS: &str = "number, id, name, hash, kind, n_rows, n_bad, n_bytes, source_path, labels, created_at_ms";
+const COLUMNS: &str = "number, id, name, hash, kind, n_rows, n_bad, n_bytes, source_path, labels, details, \
+                       created_at_ms";
 
 pub(crate) const IDS: IdSpace = IdSpace { table: "datasets", noun: "dataset", hashed: true };
 
@@ -50,10 +53,12 @@ pub struct NewDataset {
     pub n_bad: u64,
     /// Size of the imported content.
     pub n_bytes: u64,
-    /// The file it came from.
-    pub source_path: String,
+    /// The file it came from, unless it came with the program.
+    pub source_path: Option<String>,
     /// The labels of a classification dataset, a JSON array.
     pub labels: Option<Value>,
+    /// Whatever else is to be kept about it (columns, format, first bad rows), JSON.
+    pub details: Option<Value>,
 }
 
 /// A dataset as remembered.
@@ -73,12 +78,14 @@ pub struct DatasetRow {
     pub n_bad: u64,
     /// Size of the imported content.
     pub n_bytes: u64,
-    /// The file it came from.
-    pub source_path: String,
+    /// The file it came from, unless it came with the program.
+    pub source_path: Option<String>,
     /// The labels of a classification dataset, a JSON array.
     pub labels: Option<Value>,
+    /// Whatever else is to be kept about it (columns, format, first bad rows), JSON.
+    pub details: Option<Value>,
     /// When it was imported first, in milliseconds since 1970.
-    pub created_at_ms: i64,
+    pub created_at_ms: u64,
 }
 
 /// Reads and writes of the table; from [`Registry::datasets`].
@@ -103,22 +110,22 @@ impl<'a> Datasets<'a> {
             }
             let id = IDS.unique_slug(tx, &new.name)?;
             let sql = "INSERT INTO datasets
-                       (id, name, hash, kind, n_rows, n_bad, n_bytes, source_path, labels, created_at_ms)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-            let NewDataset { name, hash, kind, n_rows, n_bad, n_bytes, source_path, labels } = new;
-            let labels = labels.as_ref().map(JsonRef);
-            let values = (&id, name, hash, kind, n_rows, n_bad, n_bytes, source_path, labels, now_ms());
+                       (id, name, hash, kind, n_rows, n_bad, n_bytes, source_path, labels, details, created_at_ms)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+            let NewDataset { name, hash, kind, n_rows, n_bad, n_bytes, source_path, labels, details } = new;
+            let (labels, details) = (labels.as_ref().map(JsonRef), details.as_ref().map(JsonRef));
+            let values = (&id, name, hash, kind, n_rows, n_bad, n_bytes, source_path, labels, details, now_ms());
             tx.prepare_cached(sql)?.execute(values)?;
             select(tx, &id)
         })
     }
 
-    /// The dataset with this id or hash, or the only one whose id or hash begins so.
+    /// The dataset with this id, hash or name, or the only one whose id or hash begins so.
     ///
     /// # Errors
     /// [`RegistryError::NotFound`] names the nearest id, [`RegistryError::Ambiguous`] those that fit.
-    pub fn get(&self, id_or_hash: &str) -> Result<DatasetRow> {
-        self.registry.read("reading a dataset", |conn| select(conn, &IDS.resolve(conn, id_or_hash)?))
+    pub fn get(&self, given: &str) -> Result<DatasetRow> {
+        self.registry.read("reading a dataset", |conn| select(conn, &IDS.resolve(conn, given)?))
     }
 
     /// The dataset with exactly this content.
@@ -136,10 +143,11 @@ impl<'a> Datasets<'a> {
     /// When the registry cannot be read.
     pub fn list(&self, page: Page) -> Result<Listing<DatasetRow>> {
         self.registry.read("listing the datasets", |conn| {
-            let sql = format!("SELECT {COLUMNS} FROM datasets WHERE number < ?1 ORDER BY number DESC LIMIT ?2");
+            let sql =
+                format!("SELECT {COLUMNS} FROM datasets WHERE number < ?1 ORDER BY number DESC LIMIT ?2 OFFSET ?3");
             let mut statement = conn.prepare_cached(&sql)?;
-            let rows =
-                statement.query_map((page.below(), page.n_fetched()), |row| Ok((row.get(0)?, from_row(row)?)))?;
+            let rows = statement
+                .query_map((page.below(), page.n_fetched(), page.offset), |row| Ok((row.get(0)?, from_row(row)?)))?;
             Ok(page.cut(rows.collect::<rusqlite::Result<_>>()?))
         })
     }
@@ -196,6 +204,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<DatasetRow> {
         n_bytes: row.get("n_bytes")?,
         source_path: row.get("source_path")?,
         labels: row.get::<_, Option<Json>>("labels")?.map(|json| json.0),
+        details: row.get::<_, Option<Json>>("details")?.map(|json| json.0),
         created_at_ms: row.get("created_at_ms")?,
     })
 }

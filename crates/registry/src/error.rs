@@ -120,7 +120,7 @@ pub enum RegistryError {
         nearest: Option<String>,
     },
     /// The beginning of an id fits several rows.
-    #[error("`{prefix}` is the beginning of several {noun} ids; give more of it: {}", quoted(matches))]
+    #[error("`{prefix}` fits several {noun}s; give more of it: {}", quoted(matches))]
     Ambiguous {
         /// `dataset`, `model` or `run`.
         noun: &'static str,

@@ -14,12 +14,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     sql: "
 CREATE TABLE events (
-    run_id TEXT    NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-    seq    INTEGER NOT NULL CHECK (seq > 0),
-    step   INTEGER,
-    at_ms  INTEGER NOT NULL,
-    kind   TEXT    NOT NULL,
-    body   TEXT    NOT NULL CHECK (json_valid(body)),
+    run_id     TEXT    NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    seq        INTEGER NOT NULL CHECK (seq > 0),
+    step       INTEGER,
+    at_ms      INTEGER NOT NULL,
+    elapsed_ms INTEGER NOT NULL,
+    kind       TEXT    NOT NULL,
+    body       TEXT    NOT NULL CHECK (json_valid(body)),
     PRIMARY KEY (run_id, seq)
 ) STRICT, WITHOUT ROWID;
 ",
@@ -30,10 +31,12 @@ CREATE TABLE events (
 pub struct EventRow {
     /// Number in the run's stream, shared with its metrics.
     pub seq: u64,
-    /// The optimiser step it belongs to, when it would happen again if that step were done again.
+    /// Optimiser steps done; `None` for what stays when a resume does steps again.
     pub step: Option<u64>,
     /// When, in milliseconds since 1970.
-    pub at_ms: i64,
+    pub at_ms: u64,
+    /// Time the run has worked, pauses left out.
+    pub elapsed_ms: u64,
     /// What, such as `log` or `checkpoint`.
     pub kind: String,
     /// The event itself.
@@ -57,7 +60,7 @@ impl<'a> Events<'a> {
     /// When the registry cannot be read.
     pub fn since(&self, run_id: &str, after_seq: u64, limit: u32) -> Result<Vec<EventRow>> {
         self.registry.read("reading the events of a run", |conn| {
-            let sql = "SELECT seq, step, at_ms, kind, body FROM events
+            let sql = "SELECT seq, step, at_ms, elapsed_ms, kind, body FROM events
                        WHERE run_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
             let mut statement = conn.prepare_cached(sql)?;
             let rows = statement.query_map((run_id, after_seq, limit), from_row)?;
@@ -71,7 +74,7 @@ impl<'a> Events<'a> {
     /// When the registry cannot be read.
     pub fn of_kind(&self, run_id: &str, kind: &str, after_seq: u64, limit: u32) -> Result<Vec<EventRow>> {
         self.registry.read("reading the events of a run", |conn| {
-            let sql = "SELECT seq, step, at_ms, kind, body FROM events
+            let sql = "SELECT seq, step, at_ms, elapsed_ms, kind, body FROM events
                        WHERE run_id = ?1 AND kind = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4";
             let mut statement = conn.prepare_cached(sql)?;
             let rows = statement.query_map((run_id, kind, after_seq, limit), from_row)?;
@@ -81,17 +84,24 @@ impl<'a> Events<'a> {
 }
 
 pub(crate) fn append(conn: &Connection, run_id: &str, rows: &[EventRow]) -> std::result::Result<(), Fault> {
-    let sql = "INSERT INTO events (run_id, seq, step, at_ms, kind, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let sql = "INSERT INTO events (run_id, seq, step, at_ms, elapsed_ms, kind, body)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let mut statement = conn.prepare_cached(sql)?;
-    for EventRow { seq, step, at_ms, kind, body } in rows {
-        statement.execute((run_id, seq, step, at_ms, kind, JsonRef(body)))?;
+    for EventRow { seq, step, at_ms, elapsed_ms, kind, body } in rows {
+        statement.execute((run_id, seq, step, at_ms, elapsed_ms, kind, JsonRef(body)))?;
     }
     Ok(())
 }
 
-pub(crate) fn delete_after(conn: &Connection, run_id: &str, step: u64) -> std::result::Result<usize, Fault> {
-    let sql = "DELETE FROM events WHERE run_id = ?1 AND step > ?2";
-    Ok(conn.prepare_cached(sql)?.execute((run_id, step))?)
+/// Removes the rows of a run after `step`, or numbered above `seq`; returns how many there were.
+pub(crate) fn delete_after(
+    conn: &Connection,
+    run_id: &str,
+    step: u64,
+    seq: Option<u64>,
+) -> std::result::Result<usize, Fault> {
+    let sql = "DELETE FROM events WHERE run_id = ?1 AND (step > ?2 OR seq > ?3)";
+    Ok(conn.prepare_cached(sql)?.execute((run_id, step, seq))?)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
@@ -99,8 +109,9 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
         seq: row.get(0)?,
         step: row.get(1)?,
         at_ms: row.get(2)?,
-        kind: row.get(3)?,
-        body: row.get::<_, Json>(4)?.0,
+        elapsed_ms: row.get(3)?,
+        kind: row.get(4)?,
+        body: row.get::<_, Json>(5)?.0,
     })
 }
 

@@ -19,7 +19,7 @@ const MIN_SIMILARITY: f64 = 0.6;
 /// The shortest beginning of a hash that is looked up; shorter ones are more likely a mistyped id.
 const MIN_HASH_PREFIX: usize = 8;
 
-/// A table whose rows are named by readable ids. Every such table has the columns `number` and `id`.
+/// A table whose rows are named by readable ids. Every such table has the columns `number`, `id` and `name`.
 pub(crate) struct IdSpace {
     /// The table.
     pub(crate) table: &'static str,
@@ -61,7 +61,7 @@ impl IdSpace {
         Ok(candidate)
     }
 
-    /// The full id that `given` stands for: an id, a hash, or the beginning of exactly one of either.
+    /// The full id that `given` stands for: an id, a hash, a name, or the beginning of exactly one id or hash.
     pub(crate) fn resolve(&self, conn: &Connection, given: &str) -> Result<String, Fault> {
         if let Some(id) = self.exact(conn, given)? {
             return Ok(id);
@@ -77,11 +77,17 @@ impl IdSpace {
         }
     }
 
+    /// The row with exactly this id, else hash, else name; of several the newest.
     fn exact(&self, conn: &Connection, given: &str) -> Result<Option<String>, Fault> {
-        let by_hash = if self.hashed { " OR hash = ?1" } else { "" };
-        let sql =
-            format!("SELECT id FROM {} WHERE id = ?1{by_hash} ORDER BY id = ?1 DESC, number DESC LIMIT 1", self.table);
-        Ok(conn.prepare_cached(&sql)?.query_row([given], |row| row.get(0)).optional()?)
+        let columns: &[&str] = if self.hashed { &["id", "hash", "name"] } else { &["id", "name"] };
+        for column in columns {
+            let sql = format!("SELECT id FROM {} WHERE {column} = ?1 ORDER BY number DESC LIMIT 1", self.table);
+            let id = conn.prepare_cached(&sql)?.query_row([given], |row| row.get(0)).optional()?;
+            if id.is_some() {
+                return Ok(id);
+            }
+        }
+        Ok(None)
     }
 
     /// Ids whose `column` begins with `given`. Ids and hashes hold only characters that sort before `~`.

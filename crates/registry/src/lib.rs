@@ -22,6 +22,12 @@ mod runs;
 mod schema;
 mod settings;
 
+#[cfg(test)]
+extern crate self as lorikeet_registry;
+#[cfg(test)]
+#[path = "../tests/support/rows.rs"]
+mod rows;
+
 pub use artifacts::{ArtifactRow, Artifacts, NewArtifact};
 pub use checkpoints::{CheckpointRow, Checkpoints, NewCheckpoint};
 pub use column::UnknownWord;
@@ -29,7 +35,7 @@ pub use datasets::{DatasetRow, Datasets, NewDataset};
 pub use error::{RegistryError, Result};
 pub use events::{EventRow, Events};
 pub use ids::slug;
-pub use metrics::{MetricKind, MetricRow, Metrics};
+pub use metrics::{CurvePoint, MetricKind, MetricRow, MetricTotals, Metrics};
 pub use models::{ModelRow, Models, NewModel};
 pub use page::{Cursor, Listing, Page};
 pub use registry::Registry;

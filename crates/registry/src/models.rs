@@ -26,16 +26,18 @@ CREATE TABLE models (
     n_parameters    INTEGER NOT NULL CHECK (n_parameters >= 0),
     n_bytes         INTEGER NOT NULL CHECK (n_bytes >= 0),
     template_hash   TEXT,
+    details         TEXT    CHECK (json_valid(details)),
     added_at_ms     INTEGER NOT NULL,
     last_used_at_ms INTEGER
 ) STRICT;
+CREATE INDEX models_by_name ON models (name);
 CREATE INDEX models_by_hash ON models (hash);
 CREATE INDEX models_by_last_use ON models (last_used_at_ms DESC);
 ",
 }];
 
 const COLUMNS: &str = "number, id, name, path, hash, architecture, tasks, n_parameters, n_bytes, template_hash, \
-                       added_at_ms, last_used_at_ms";
+                       details, added_at_ms, last_used_at_ms";
 
 pub(crate) const IDS: IdSpace = IdSpace { table: "models", noun: "model", hashed: true };
 
@@ -58,6 +60,8 @@ pub struct NewModel {
     pub n_bytes: u64,
     /// Hash of the chat template, where it has one.
     pub template_hash: Option<String>,
+    /// Whatever else is to be kept about it (licence, sizes), JSON.
+    pub details: Option<Value>,
 }
 
 /// A model as remembered.
@@ -81,10 +85,12 @@ pub struct ModelRow {
     pub n_bytes: u64,
     /// Hash of the chat template, where it has one.
     pub template_hash: Option<String>,
+    /// Whatever else is to be kept about it (licence, sizes), JSON.
+    pub details: Option<Value>,
     /// When it was added, in milliseconds since 1970.
-    pub added_at_ms: i64,
+    pub added_at_ms: u64,
     /// When a run, a chat or a server used it last.
-    pub last_used_at_ms: Option<i64>,
+    pub last_used_at_ms: Option<u64>,
 }
 
 /// Reads and writes of the table; from [`Registry::models`].
@@ -109,26 +115,28 @@ impl<'a> Models<'a> {
                 None => IDS.unique_slug(tx, &new.name)?,
             };
             let sql = "INSERT INTO models
-                       (id, name, path, hash, architecture, tasks, n_parameters, n_bytes, template_hash, added_at_ms)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                       (id, name, path, hash, architecture, tasks, n_parameters, n_bytes, template_hash, details,
+                        added_at_ms)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                        ON CONFLICT (id) DO UPDATE SET
                            hash = excluded.hash, architecture = excluded.architecture, tasks = excluded.tasks,
                            n_parameters = excluded.n_parameters, n_bytes = excluded.n_bytes,
-                           template_hash = excluded.template_hash";
-            let NewModel { name, path, hash, architecture, tasks, n_parameters, n_bytes, template_hash } = new;
-            let tasks = JsonRef(tasks);
-            let values = (&id, name, path, hash, architecture, tasks, n_parameters, n_bytes, template_hash, now_ms());
+                           template_hash = excluded.template_hash, details = excluded.details";
+            let NewModel { name, path, hash, architecture, tasks, n_parameters, n_bytes, template_hash, details } = new;
+            let (tasks, details) = (JsonRef(tasks), details.as_ref().map(JsonRef));
+            let values =
+                (&id, name, path, hash, architecture, tasks, n_parameters, n_bytes, template_hash, details, now_ms());
             tx.prepare_cached(sql)?.execute(values)?;
             select(tx, &id)
         })
     }
 
-    /// The model with this id or hash, or the only one whose id or hash begins so.
+    /// The model with this id, hash or name, or the only one whose id or hash begins so.
     ///
     /// # Errors
     /// [`RegistryError::NotFound`] names the nearest id, [`RegistryError::Ambiguous`] those that fit.
-    pub fn get(&self, id_or_hash: &str) -> Result<ModelRow> {
-        self.registry.read("reading a model", |conn| select(conn, &IDS.resolve(conn, id_or_hash)?))
+    pub fn get(&self, given: &str) -> Result<ModelRow> {
+        self.registry.read("reading a model", |conn| select(conn, &IDS.resolve(conn, given)?))
     }
 
     /// The model at exactly this place.
@@ -146,10 +154,10 @@ impl<'a> Models<'a> {
     /// When the registry cannot be read.
     pub fn list(&self, page: Page) -> Result<Listing<ModelRow>> {
         self.registry.read("listing the models", |conn| {
-            let sql = format!("SELECT {COLUMNS} FROM models WHERE number < ?1 ORDER BY number DESC LIMIT ?2");
+            let sql = format!("SELECT {COLUMNS} FROM models WHERE number < ?1 ORDER BY number DESC LIMIT ?2 OFFSET ?3");
             let mut statement = conn.prepare_cached(&sql)?;
-            let rows =
-                statement.query_map((page.below(), page.n_fetched()), |row| Ok((row.get(0)?, from_row(row)?)))?;
+            let rows = statement
+                .query_map((page.below(), page.n_fetched(), page.offset), |row| Ok((row.get(0)?, from_row(row)?)))?;
             Ok(page.cut(rows.collect::<rusqlite::Result<_>>()?))
         })
     }
@@ -222,6 +230,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ModelRow> {
         n_parameters: row.get("n_parameters")?,
         n_bytes: row.get("n_bytes")?,
         template_hash: row.get("template_hash")?,
+        details: row.get::<_, Option<Json>>("details")?.map(|json| json.0),
         added_at_ms: row.get("added_at_ms")?,
         last_used_at_ms: row.get("last_used_at_ms")?,
     })

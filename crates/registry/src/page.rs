@@ -1,4 +1,5 @@
-//! Long lists in pages: newest first, a limit and a cursor, never an offset (an offset re-reads all that it skips).
+//! Long lists in pages: newest first, a limit and a cursor. An offset works too, for doors that count rows, but it walks
+//! over all that it skips; a cursor does not.
 
 use std::num::ParseIntError;
 
@@ -27,6 +28,8 @@ pub struct Page {
     pub limit: u32,
     /// The `next` of the page before; `None` for the first page.
     pub after: Option<Cursor>,
+    /// Rows to skip from there.
+    pub offset: u64,
 }
 
 impl Page {
@@ -35,12 +38,17 @@ impl Page {
 
     /// The newest `limit` rows.
     pub const fn first(limit: u32) -> Page {
-        Page { limit, after: None }
+        Page { limit, after: None, offset: 0 }
+    }
+
+    /// `limit` rows after the newest `offset`.
+    pub const fn at(offset: u64, limit: u32) -> Page {
+        Page { limit, after: None, offset }
     }
 
     /// The page that follows a listing's `next`.
     pub const fn after(limit: u32, cursor: Cursor) -> Page {
-        Page { limit, after: Some(cursor) }
+        Page { limit, after: Some(cursor), offset: 0 }
     }
 
     /// One row more than the page holds, so that its presence tells whether there is a next page.

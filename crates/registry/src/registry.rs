@@ -129,9 +129,9 @@ impl Registry {
 }
 
 /// The present, in milliseconds since 1970.
-pub(crate) fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn transact<T>(

@@ -9,7 +9,7 @@ pub(crate) mod row;
 
 use std::path::Path;
 
-use rusqlite::{Connection, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, named_params};
 
 use crate::column::JsonRef;
 use crate::error::{Fault, Result};
@@ -25,6 +25,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
 CREATE TABLE runs (
     number                INTEGER PRIMARY KEY AUTOINCREMENT,
     id                    TEXT    NOT NULL UNIQUE,
+    name                  TEXT    NOT NULL,
     status                TEXT    NOT NULL
         CHECK (status IN ('queued', 'running', 'paused', 'completed', 'failed', 'cancelled')),
     request               TEXT    NOT NULL DEFAULT 'none'
@@ -38,6 +39,8 @@ CREATE TABLE runs (
     model_hash            TEXT,
     template_hash         TEXT,
     settings              TEXT    NOT NULL CHECK (json_valid(settings)),
+    made_from             TEXT    CHECK (json_valid(made_from)),
+    estimate              TEXT    CHECK (json_valid(estimate)),
     code_version          TEXT    NOT NULL,
     device                TEXT    NOT NULL,
     n_threads             INTEGER NOT NULL,
@@ -60,12 +63,13 @@ CREATE TABLE runs (
     notes                 TEXT    NOT NULL DEFAULT '',
     CHECK ((pid IS NULL) = (process_started_at_ms IS NULL))
 ) STRICT;
+CREATE INDEX runs_by_name ON runs (name);
 CREATE INDEX runs_by_status ON runs (status, number);
 CREATE INDEX runs_by_dataset ON runs (dataset_id, number);
 CREATE INDEX runs_by_validation_dataset ON runs (validation_dataset_id) WHERE validation_dataset_id IS NOT NULL;
 CREATE INDEX runs_by_model ON runs (model_id, number);
 
--- The last number given out per id prefix: a deleted run's id is never given to another, its folder may still exist.
+-- The last number given out per id prefix, so that counting goes on after a run was deleted: its folder may still exist.
 CREATE TABLE run_numbers (
     prefix TEXT    NOT NULL PRIMARY KEY,
     last   INTEGER NOT NULL
@@ -86,19 +90,27 @@ impl<'a> Runs<'a> {
         Runs { registry }
     }
 
-    /// Adds a run under a new id, `<dataset>-<n>`: queued, or running when [`NewRun::process`] executes it itself.
+    /// Adds a run under a new id, made from its name or `<dataset>-<n>`: queued, or running when [`NewRun::process`] executes it itself.
     ///
     /// # Errors
     /// When the registry cannot be written, or a dataset or model id does not exist.
     pub fn create(&self, new: &NewRun) -> Result<RunRow> {
         self.registry.write("creating a run", |tx| {
-            let id = next_id(tx, new)?;
+            let id = take_id(tx, new)?;
             insert(tx, &id, new)?;
             select(tx, &id)
         })
     }
 
-    /// The run with this id, or the only one whose id begins so.
+    /// The id that [`Runs::create`] would give now; another process may be faster.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn next_id(&self, name: Option<&str>, dataset_id: Option<&str>) -> Result<String> {
+        self.registry.read("looking for a free run id", |conn| Ok(next_id(conn, name, dataset_id)?.id))
+    }
+
+    /// The run with this id or name, or the only one whose id begins so.
     ///
     /// # Errors
     /// [`crate::RegistryError::NotFound`] names the nearest id, [`crate::RegistryError::Ambiguous`] those that fit.
@@ -113,9 +125,14 @@ impl<'a> Runs<'a> {
     pub fn list(&self, filter: &RunFilter, page: Page) -> Result<Listing<RunRow>> {
         self.registry.read("listing the runs", |conn| {
             let (condition, mut values) = filter.condition();
-            values.extend([Box::new(page.below()) as Box<dyn ToSql>, Box::new(page.n_fetched())]);
-            let sql =
-                format!("SELECT {COLUMNS} FROM runs WHERE {condition} AND number < ? ORDER BY number DESC LIMIT ?");
+            values.extend([
+                Box::new(page.below()) as Box<dyn ToSql>,
+                Box::new(page.n_fetched()),
+                Box::new(page.offset),
+            ]);
+            let sql = format!(
+                "SELECT {COLUMNS} FROM runs WHERE {condition} AND number < ? ORDER BY number DESC LIMIT ? OFFSET ?"
+            );
             let mut statement = conn.prepare_cached(&sql)?;
             let rows = statement
                 .query_map(rusqlite::params_from_iter(values), |row| Ok((row.get("number")?, from_row(row)?)))?;
@@ -142,32 +159,38 @@ impl<'a> Runs<'a> {
     pub fn update(&self, id: &str, update: &RunUpdate) -> Result<RunRow> {
         self.registry.write("updating a run", |tx| {
             let sql = "UPDATE runs SET
-                           folder = coalesce(?2, folder), device = coalesce(?3, device),
-                           n_threads = coalesce(?4, n_threads), n_steps_planned = coalesce(?5, n_steps_planned),
-                           dataset_id = coalesce(?6, dataset_id), dataset_hash = coalesce(?7, dataset_hash),
-                           validation_dataset_id = coalesce(?8, validation_dataset_id),
-                           model_id = coalesce(?9, model_id), model_hash = coalesce(?10, model_hash),
-                           template_hash = coalesce(?11, template_hash), settings = coalesce(?12, settings),
-                           notes = coalesce(?13, notes)
-                       WHERE id = ?1";
-            let RunUpdate { folder, device, n_threads, n_steps_planned, dataset_id, dataset_hash, .. } = update;
-            let RunUpdate { validation_dataset_id, model_id, model_hash, template_hash, settings, notes, .. } = update;
-            let settings = settings.as_ref().map(JsonRef);
-            let n_changed = tx.prepare_cached(sql)?.execute(params![
-                id,
-                folder,
-                device,
-                n_threads,
-                n_steps_planned,
-                dataset_id,
-                dataset_hash,
-                validation_dataset_id,
-                model_id,
-                model_hash,
-                template_hash,
-                settings,
-                notes,
-            ])?;
+                           folder = coalesce(:folder, folder),
+                           device = coalesce(:device, device),
+                           n_threads = coalesce(:n_threads, n_threads),
+                           n_steps_planned = coalesce(:n_steps_planned, n_steps_planned),
+                           dataset_id = coalesce(:dataset_id, dataset_id),
+                           dataset_hash = coalesce(:dataset_hash, dataset_hash),
+                           validation_dataset_id = coalesce(:validation_dataset_id, validation_dataset_id),
+                           model_id = coalesce(:model_id, model_id),
+                           model_hash = coalesce(:model_hash, model_hash),
+                           template_hash = coalesce(:template_hash, template_hash),
+                           settings = coalesce(:settings, settings),
+                           estimate = coalesce(:estimate, estimate),
+                           name = coalesce(:name, name),
+                           notes = coalesce(:notes, notes)
+                       WHERE id = :id";
+            let n_changed = tx.prepare_cached(sql)?.execute(named_params! {
+                ":id": id,
+                ":folder": update.folder,
+                ":device": update.device,
+                ":n_threads": update.n_threads,
+                ":n_steps_planned": update.n_steps_planned,
+                ":dataset_id": update.dataset_id,
+                ":dataset_hash": update.dataset_hash,
+                ":validation_dataset_id": update.validation_dataset_id,
+                ":model_id": update.model_id,
+                ":model_hash": update.model_hash,
+                ":template_hash": update.template_hash,
+                ":settings": update.settings.as_ref().map(JsonRef),
+                ":estimate": update.estimate.as_ref().map(JsonRef),
+                ":name": update.name,
+                ":notes": update.notes,
+            })?;
             if n_changed == 0 {
                 return Err(IDS.not_found(tx, id)?.into());
             }
@@ -199,25 +222,53 @@ pub(crate) fn require(conn: &Connection, id: &str) -> std::result::Result<(), Fa
     applied(conn, id, 0).map(|_| ())
 }
 
-fn next_id(conn: &Connection, new: &NewRun) -> std::result::Result<String, Fault> {
-    let prefix = match (&new.name, &new.dataset_id) {
+/// The id the next run would get. A name given by a person is its own first id; else runs are counted per dataset.
+fn next_id(conn: &Connection, name: Option<&str>, dataset_id: Option<&str>) -> std::result::Result<NextId, Fault> {
+    let prefix = match (name, dataset_id) {
         (Some(name), _) => slug(name, IDS.noun),
-        (None, Some(dataset_id)) => dataset_id.clone(),
+        (None, Some(dataset_id)) => dataset_id.to_owned(),
         (None, None) => IDS.noun.to_owned(),
     };
-    let sql = "INSERT INTO run_numbers (prefix, last) VALUES (?1, 1)
-               ON CONFLICT (prefix) DO UPDATE SET last = last + 1 RETURNING last";
-    let number: u64 = conn.prepare_cached(sql)?.query_row([&prefix], |row| row.get(0))?;
-    Ok(format!("{prefix}-{number}"))
+    let last = "SELECT last FROM run_numbers WHERE prefix = ?1";
+    let last: Option<u64> = conn.prepare_cached(last)?.query_row([&prefix], |row| row.get(0)).optional()?;
+    let mut taken = conn.prepare_cached("SELECT 1 FROM runs WHERE id = ?1")?;
+    let mut number = last.unwrap_or(0) + 1;
+    loop {
+        let bare = number == 1 && name.is_some();
+        let id = if bare { prefix.clone() } else { format!("{prefix}-{number}") };
+        if !taken.exists([&id])? {
+            return Ok(NextId { id, prefix, number });
+        }
+        number += 1;
+    }
+}
+
+struct NextId {
+    id: String,
+    prefix: String,
+    number: u64,
+}
+
+/// Takes the next id for good.
+fn take_id(conn: &Connection, new: &NewRun) -> std::result::Result<String, Fault> {
+    let NextId { id, prefix, number } = next_id(conn, new.name.as_deref(), new.dataset_id.as_deref())?;
+    let sql = "INSERT INTO run_numbers (prefix, last) VALUES (?1, ?2)
+               ON CONFLICT (prefix) DO UPDATE SET last = excluded.last";
+    conn.prepare_cached(sql)?.execute((prefix, number))?;
+    Ok(id)
 }
 
 fn insert(conn: &Connection, id: &str, new: &NewRun) -> std::result::Result<(), Fault> {
-    let sql = "INSERT INTO runs
-               (id, status, task, method, dataset_id, dataset_hash, validation_dataset_id, model_id, model_hash,
-                template_hash, settings, code_version, device, n_threads, n_steps_planned, pid,
-                process_started_at_ms, heartbeat_at_ms, created_at_ms, started_at_ms, folder, notes)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                       ?21, ?22)";
+    let sql = "INSERT INTO runs (
+                   id, name, status, task, method, dataset_id, dataset_hash, validation_dataset_id, model_id,
+                   model_hash, template_hash, settings, made_from, estimate, code_version, device, n_threads,
+                   n_steps_planned, pid, process_started_at_ms, heartbeat_at_ms, created_at_ms, started_at_ms,
+                   folder, notes)
+               VALUES (
+                   :id, :name, :status, :task, :method, :dataset_id, :dataset_hash, :validation_dataset_id,
+                   :model_id, :model_hash, :template_hash, :settings, :made_from, :estimate, :code_version,
+                   :device, :n_threads, :n_steps_planned, :pid, :process_started_at_ms, :heartbeat_at_ms,
+                   :created_at_ms, :started_at_ms, :folder, :notes)";
     let now = now_ms();
     let (status, started_at_ms) = match new.process {
         Some(_) => (RunStatus::Running, Some(now)),
@@ -227,30 +278,33 @@ fn insert(conn: &Connection, id: &str, new: &NewRun) -> std::result::Result<(), 
         RunFolder::At(folder) => folder.clone(),
         RunFolder::Inside(parent) => Path::new(parent).join(id).to_string_lossy().into_owned(),
     };
-    conn.prepare_cached(sql)?.execute(params![
-        id,
-        status,
-        new.task,
-        new.method,
-        new.dataset_id,
-        new.dataset_hash,
-        new.validation_dataset_id,
-        new.model_id,
-        new.model_hash,
-        new.template_hash,
-        JsonRef(&new.settings),
-        new.code_version,
-        new.device,
-        new.n_threads,
-        new.n_steps_planned,
-        new.process.map(|process| process.pid),
-        new.process.map(|process| process.started_at_ms),
-        started_at_ms,
-        now,
-        started_at_ms,
-        folder,
-        new.notes,
-    ])?;
+    conn.prepare_cached(sql)?.execute(named_params! {
+        ":id": id,
+        ":name": new.name.as_deref().unwrap_or(id),
+        ":status": status,
+        ":task": new.task,
+        ":method": new.method,
+        ":dataset_id": new.dataset_id,
+        ":dataset_hash": new.dataset_hash,
+        ":validation_dataset_id": new.validation_dataset_id,
+        ":model_id": new.model_id,
+        ":model_hash": new.model_hash,
+        ":template_hash": new.template_hash,
+        ":settings": JsonRef(&new.settings),
+        ":made_from": new.made_from.as_ref().map(JsonRef),
+        ":estimate": new.estimate.as_ref().map(JsonRef),
+        ":code_version": new.code_version,
+        ":device": new.device,
+        ":n_threads": new.n_threads,
+        ":n_steps_planned": new.n_steps_planned,
+        ":pid": new.process.map(|process| process.pid),
+        ":process_started_at_ms": new.process.map(|process| process.started_at_ms),
+        ":heartbeat_at_ms": started_at_ms,
+        ":created_at_ms": now,
+        ":started_at_ms": started_at_ms,
+        ":folder": folder,
+        ":notes": new.notes,
+    })?;
     Ok(())
 }
 

@@ -63,21 +63,22 @@ impl Runs<'_> {
         })
     }
 
-    /// Goes back to the checkpoint at `step` before the steps after it are done again: their metrics and events are
-    /// removed, events that belong to no step stay. Numbers are not given out twice: the next row follows the `seq`
-    /// returned. `id` is exact.
+    /// Goes back to the checkpoint at `step` before the steps after it are done again: metrics and events of later steps
+    /// are removed, events that belong to no step stay. Returns the number after which the next row is numbered: the last
+    /// one given out, so that none is used twice; or `seq`, where the checkpoint brings its own numbering, and then
+    /// everything numbered above it goes too. `id` is exact.
     ///
     /// # Errors
     /// [`RegistryError::NotFound`] when there is no such run.
-    pub fn rewind(&self, id: &str, step: u64) -> Result<u64> {
+    pub fn rewind(&self, id: &str, step: u64, seq: Option<u64>) -> Result<u64> {
         self.registry.write("rewinding a run to a checkpoint", |tx| {
-            metrics::delete_after(tx, id, step)?;
-            events::delete_after(tx, id, step)?;
-            let sql = "UPDATE runs SET step = ?2,
+            metrics::delete_after(tx, id, step, seq)?;
+            events::delete_after(tx, id, step, seq)?;
+            let sql = "UPDATE runs SET step = ?2, seq = min(seq, coalesce(?3, seq)),
                            best_value = CASE WHEN best_step <= ?2 THEN best_value END,
                            best_step = CASE WHEN best_step <= ?2 THEN best_step END
                        WHERE id = ?1 RETURNING seq";
-            match tx.prepare_cached(sql)?.query_row((id, step), |row| row.get(0)).optional()? {
+            match tx.prepare_cached(sql)?.query_row((id, step, seq), |row| row.get(0)).optional()? {
                 Some(seq) => Ok(seq),
                 None => Err(IDS.not_found(tx, id)?.into()),
             }
@@ -112,3 +113,6 @@ fn check_order(id: &str, before: u64, last: u64, numbers: impl Iterator<Item = u
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

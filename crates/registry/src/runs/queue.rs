@@ -237,3 +237,6 @@ fn waiting(conn: &Connection, id: &str) -> std::result::Result<Request, Fault> {
         None => Err(IDS.not_found(conn, id)?.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ pub struct RunProcess {
     /// The system's process number.
     pub pid: u32,
     /// When that process started, in milliseconds since 1970.
-    pub started_at_ms: i64,
+    pub started_at_ms: u64,
 }
 
 /// Where the files of a new run go.
@@ -66,7 +66,7 @@ pub enum RunFolder {
 /// A run to create.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewRun {
-    /// The beginning of the id; without it the dataset's id is, and without that `run`.
+    /// What a person calls it, from which the id is made; without it the id counts up after the dataset's id (or `run`).
     pub name: Option<String>,
     /// The process that executes the run from the start; `None` puts it in the queue.
     pub process: Option<RunProcess>,
@@ -88,6 +88,10 @@ pub struct NewRun {
     pub template_hash: Option<String>,
     /// The settings as resolved.
     pub settings: Value,
+    /// The request it is made from, as typed, JSON: to make it again with changes.
+    pub made_from: Option<Value>,
+    /// What was estimated before the start (time, memory), JSON.
+    pub estimate: Option<Value>,
     /// The version of this program.
     pub code_version: String,
     /// The device as asked for or chosen.
@@ -127,6 +131,10 @@ pub struct RunUpdate {
     pub template_hash: Option<String>,
     /// The settings as resolved.
     pub settings: Option<Value>,
+    /// What was estimated before the start, JSON.
+    pub estimate: Option<Value>,
+    /// What a person calls it; the id stays.
+    pub name: Option<String>,
     /// A person's note.
     pub notes: Option<String>,
 }
@@ -136,6 +144,8 @@ pub struct RunUpdate {
 pub struct RunRow {
     /// Readable and unique, such as `spam-3`.
     pub id: String,
+    /// What a person calls it.
+    pub name: String,
     /// Where it stands.
     pub status: RunStatus,
     /// What another process asks of it.
@@ -158,6 +168,10 @@ pub struct RunRow {
     pub template_hash: Option<String>,
     /// The settings as resolved.
     pub settings: Value,
+    /// The request it was made from, as typed, JSON.
+    pub made_from: Option<Value>,
+    /// What was estimated before the start, JSON.
+    pub estimate: Option<Value>,
     /// The version of this program that made it.
     pub code_version: String,
     /// The device.
@@ -173,13 +187,13 @@ pub struct RunRow {
     /// The process that executes it, while one does.
     pub process: Option<RunProcess>,
     /// When that process last gave a sign, in milliseconds since 1970.
-    pub heartbeat_at_ms: Option<i64>,
+    pub heartbeat_at_ms: Option<u64>,
     /// When it was created.
-    pub created_at_ms: i64,
+    pub created_at_ms: u64,
     /// When it first ran.
-    pub started_at_ms: Option<i64>,
+    pub started_at_ms: Option<u64>,
     /// When it ended.
-    pub ended_at_ms: Option<i64>,
+    pub ended_at_ms: Option<u64>,
     /// Where its files are.
     pub folder: String,
     /// Why it failed.
@@ -234,14 +248,15 @@ pub(crate) fn placeholders(n: usize) -> String {
     vec!["?"; n].join(", ")
 }
 
-pub(crate) const COLUMNS: &str = "number, id, status, request, task, method, dataset_id, dataset_hash, \
-     validation_dataset_id, model_id, model_hash, template_hash, settings, code_version, device, n_threads, \
+pub(crate) const COLUMNS: &str = "number, id, name, status, request, task, method, dataset_id, dataset_hash, \
+     validation_dataset_id, model_id, model_hash, template_hash, settings, made_from, estimate, code_version, device, n_threads, \
      n_steps_planned, step, seq, pid, process_started_at_ms, heartbeat_at_ms, created_at_ms, started_at_ms, \
      ended_at_ms, folder, error_code, error_message, error_hint, metrics, best_step, best_value, notes";
 
 pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
         id: row.get("id")?,
+        name: row.get("name")?,
         status: row.get("status")?,
         request: row.get("request")?,
         task: row.get("task")?,
@@ -253,6 +268,8 @@ pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         model_hash: row.get("model_hash")?,
         template_hash: row.get("template_hash")?,
         settings: row.get::<_, Json>("settings")?.0,
+        made_from: row.get::<_, Option<Json>>("made_from")?.map(|json| json.0),
+        estimate: row.get::<_, Option<Json>>("estimate")?.map(|json| json.0),
         code_version: row.get("code_version")?,
         device: row.get("device")?,
         n_threads: row.get("n_threads")?,
@@ -275,7 +292,7 @@ pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
 
 fn process(row: &Row<'_>) -> rusqlite::Result<Option<RunProcess>> {
     let pid: Option<u32> = row.get("pid")?;
-    let started_at_ms: Option<i64> = row.get("process_started_at_ms")?;
+    let started_at_ms: Option<u64> = row.get("process_started_at_ms")?;
     Ok(pid.zip(started_at_ms).map(|(pid, started_at_ms)| RunProcess { pid, started_at_ms }))
 }
 
