@@ -47,6 +47,9 @@ pub fn compare<B: Backend>(fixture: &Fixture, label: &str, make: impl Fn() -> B)
     let run = Run { fixture, make, batches: fixture.batches() };
     let mut found = Differences::new(format!("{} ({label})", fixture.name));
     match run.everything(&mut found) {
+        Ok(()) if found.is_empty() => {
+            Outcome::NotBuilt(format!("the method `{}`", method(fixture).unwrap_or_default()))
+        }
         Ok(()) => Outcome::Compared(found),
         Err(e @ (ModelError::UnknownFamily { .. } | ModelError::AdapterFeature { .. })) => {
             Outcome::NotBuilt(e.to_string())

@@ -58,6 +58,11 @@ impl Differences {
         }
     }
 
+    /// Whether nothing was compared.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.faults.is_empty()
+    }
+
     /// What is beyond its tolerance, and the faults.
     pub fn failures(&self) -> Vec<String> {
         let beyond = self.rows.iter().filter(|r| r.worst > r.tolerance);

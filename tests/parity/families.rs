@@ -19,7 +19,12 @@ const REQUIRED: [&str; 10] = [
     "llama-grad-accumulation",
 ];
 
-fn every_fixture<B: Backend>(label: &str, make: impl Fn() -> B) {
+/// On the back end's own worker threads, as the product runs.
+fn every_fixture<B: Backend + Clone>(label: &str, backend: &B) {
+    backend.run(|| compare_all(label, || backend.clone()));
+}
+
+fn compare_all<B: Backend>(label: &str, make: impl Fn() -> B) {
     let Some(root) = shared_data::find("parity/fixtures") else { return };
     let (mut n_compared, mut failures) = (0, Vec::new());
     for fixture in Fixture::all(&root) {
@@ -46,15 +51,15 @@ fn every_fixture<B: Backend>(label: &str, make: impl Fn() -> B) {
 
 #[test]
 fn parity_of_the_fused_back_end_with_one_thread() {
-    every_fixture("fused, 1 thread", || Fused::new(1).unwrap());
+    every_fixture("fused, 1 thread", &Fused::new(1).unwrap());
 }
 
 #[test]
 fn parity_of_the_fused_back_end_with_two_threads() {
-    every_fixture("fused, 2 threads", || Fused::new(2).unwrap());
+    every_fixture("fused, 2 threads", &Fused::new(2).unwrap());
 }
 
 #[test]
 fn parity_of_the_composed_back_end() {
-    every_fixture("composed", Composed::cpu);
+    every_fixture("composed", &Composed::cpu());
 }

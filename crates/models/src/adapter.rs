@@ -69,7 +69,7 @@ impl LoraSpec {
 }
 
 /// A path ends in a module's name when that is all of it or follows a dot.
-fn ends_with(path: &str, name: &str) -> bool {
+pub(crate) fn ends_with(path: &str, name: &str) -> bool {
     path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
@@ -149,7 +149,7 @@ impl AdapterConfig {
     pub fn to_json(&self) -> Value {
         let (targets, lora) = (&self.lora.targets, &self.lora);
         json!({
-            "alpha_pattern": lora.alpha_pattern,
+            "alpha_pattern": lora.alpha_pattern.iter().map(|(k, v)| (k.clone(), number(*v))).collect::<Map<_, _>>(),
             "auto_mapping": null,
             "base_model_name_or_path": self.base_model,
             "bias": "none",

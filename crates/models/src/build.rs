@@ -6,6 +6,7 @@ use lorikeet_kernels::Backend;
 
 use crate::{
     LoraSpec, ModelError, Result, Targets,
+    adapter::ends_with,
     files::{WeightSource, stream_of},
     leaf::{Leaf, Parameter},
     names::PEFT_PREFIX,
@@ -31,14 +32,16 @@ pub(crate) struct Builder<'a, B: Backend> {
     /// The family's prefix, which some published files leave out.
     base_prefix: &'static str,
     pub parameters: Vec<Parameter<B>>,
-    adapted: BTreeSet<String>,
+    /// Paths of the linear maps with an adapter, and of those without.
+    adapted: Vec<String>,
+    plain: Vec<String>,
     offered: BTreeSet<String>,
 }
 
 impl<'a, B: Backend> Builder<'a, B> {
     pub fn new(backend: &'a B, source: &'a WeightSource, trainable: &'a Trainable, base_prefix: &'static str) -> Self {
-        let (parameters, adapted, offered) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        Self { backend, source, trainable, base_prefix, parameters, adapted, offered }
+        let (parameters, adapted, plain, offered) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
+        Self { backend, source, trainable, base_prefix, parameters, adapted, plain, offered }
     }
 
     /// A matrix such as an embedding.
@@ -60,6 +63,7 @@ impl<'a, B: Backend> Builder<'a, B> {
             Trainable::Lora(spec) if spec.covers(&path) => Some(self.adapter(spec, &path, out, inside)?),
             _ => None,
         };
+        if adapter.is_some() { &mut self.adapted } else { &mut self.plain }.push(path);
         Ok(Projection { weight, bias, adapter })
     }
 
@@ -67,6 +71,7 @@ impl<'a, B: Backend> Builder<'a, B> {
     pub fn frozen_projection(&mut self, path: &str, out: usize, inside: usize) -> Result<Projection<B>> {
         let weight = self.matrix(format!("{path}.weight"), out, inside)?;
         let bias = Some(self.vector(format!("{path}.bias"), out)?);
+        self.plain.push(path.to_owned());
         Ok(Projection { weight, bias, adapter: None })
     }
 
@@ -139,7 +144,6 @@ impl<'a, B: Backend> Builder<'a, B> {
         let first = self.parameters.len();
         self.parameters.push(Parameter { name: a_name, dims: vec![rank, inside], value: a });
         self.parameters.push(Parameter { name: b_name, dims: vec![out, rank], value: b });
-        self.adapted.insert(last_name(path).to_owned());
         Ok(Adapter { a: first, b: first + 1, scale })
     }
 
@@ -149,21 +153,45 @@ impl<'a, B: Backend> Builder<'a, B> {
         std::iter::once(name).chain(short).map(str::to_owned).collect()
     }
 
-    /// Checks that every target named something.
+    /// Checks that every target named something, and returns the parameters with the names of the adapted modules.
     pub fn finish(self) -> Result<(Vec<Parameter<B>>, Vec<String>)> {
         if let Trainable::Lora(LoraSpec { targets: Targets::Named(names), .. }) = self.trainable {
-            let hit = |name: &&String| self.adapted.iter().any(|a| last_name(name) == a);
+            let hit = |name: &&String| self.adapted.iter().any(|path| ends_with(path, name));
             let missed: Vec<&str> = names.iter().filter(|n| !hit(n)).map(String::as_str).collect();
             if !missed.is_empty() {
                 let known = self.offered.into_iter().collect::<Vec<_>>().join(", ");
                 return Err(ModelError::NoTarget { targets: format!("`{}`", missed.join("`, `")), known });
             }
         }
-        Ok((self.parameters, self.adapted.into_iter().collect()))
+        let names: BTreeSet<&str> = self.adapted.iter().map(|path| distinct_name(path, &self.plain)).collect();
+        let names = names.into_iter().map(str::to_owned).collect();
+        Ok((self.parameters, names))
     }
 }
 
 /// The module's own name: the last part of its path.
 fn last_name(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
+}
+
+/// The shortest end of `path` that names none of the modules in `others`: BERT calls four different linear maps `dense`, and
+/// PEFT would give all of them an adapter.
+fn distinct_name<'p>(path: &'p str, others: &[String]) -> &'p str {
+    let ends = path.rmatch_indices('.').map(|(dot, _)| &path[dot + 1..]);
+    ends.chain([path]).find(|end| !others.iter().any(|other| ends_with(other, end))).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distinct_name;
+
+    #[test]
+    fn a_name_grows_until_it_means_only_what_it_should() {
+        let others = ["bert.pooler.dense", "bert.encoder.layer.1.output.dense"].map(str::to_owned);
+        let name = |path| distinct_name(path, &others);
+        assert_eq!(name("bert.encoder.layer.0.attention.self.query"), "query");
+        assert_eq!(name("bert.encoder.layer.0.intermediate.dense"), "intermediate.dense");
+        assert_eq!(name("bert.encoder.layer.0.attention.output.dense"), "attention.output.dense");
+        assert_eq!(name("bert.encoder.layer.0.output.dense"), "0.output.dense");
+    }
 }

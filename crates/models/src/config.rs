@@ -290,7 +290,10 @@ impl Keys<'_> {
         let theta = in_scaling("rope_theta").or_else(|| self.get("rope_theta").and_then(Value::as_f64));
         let theta = theta.unwrap_or(10_000.0);
         let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
-        let need = |key: &'static str| in_scaling(key).ok_or_else(|| self.missing(key));
+        let need = |key: &'static str| match scaling.get(key) {
+            None => Err(self.missing(key)),
+            Some(v) => v.as_f64().filter(|n| *n > 0.0).ok_or_else(|| self.bad(key, v, "is not a positive number")),
+        };
         let scaling = match kind.unwrap_or("default") {
             "default" => RopeScaling::None,
             "linear" => RopeScaling::Linear { factor: need("factor")? },

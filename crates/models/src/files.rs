@@ -108,7 +108,8 @@ impl ModelFiles {
         let (rows, cols) = match entry.shape.as_slice() {
             [] => (1, 1),
             [n] => (1, *n),
-            [rows, rest @ ..] => (*rows, rest.iter().product()),
+            // A hostile header may announce more columns than can be counted, beside no rows.
+            [rows, rest @ ..] => (*rows, rest.iter().fold(1, |n: usize, d| n.saturating_mul(*d))),
         };
         Ok(Some(HostMatrix::new(entry.file.clone(), entry.range.clone(), precision, rows, cols)?))
     }
