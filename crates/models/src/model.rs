@@ -92,6 +92,7 @@ pub struct Model<B: Backend> {
     lora: Option<LoraSpec>,
     adapted: Vec<String>,
     adapters: bool,
+    n_stored: usize,
 }
 
 #[allow(clippy::large_enum_variant)]
@@ -127,7 +128,8 @@ impl<B: Backend> Model<B> {
         };
         let (parameters, adapted) = builder.finish()?;
         let lora = if let Trainable::Lora(spec) = trainable { Some(spec.clone()) } else { None };
-        Ok(Self { backend, config, body, parameters, lora, adapted, adapters: true })
+        let n_stored = if let WeightSource::Files(files) = source { files.n_parameters() } else { 0 };
+        Ok(Self { backend, config, body, parameters, lora, adapted, adapters: true, n_stored })
     }
 
     /// The model in `folder` as it is, for use.
@@ -161,6 +163,14 @@ impl<B: Backend> Model<B> {
     pub fn load_adapter(&mut self, folder: &Path) -> Result<()> {
         let files = ModelFiles::open_file(&folder.join("adapter_model.safetensors"))?;
         self.load_parameters(folder, &files)
+    }
+
+    /// Overwrites the parameters, which are every weight, with those of the model in `folder`.
+    ///
+    /// # Errors
+    /// [`ModelError::AdapterMismatch`] where one is missing, left over or of another shape.
+    pub fn load_whole(&mut self, folder: &Path) -> Result<()> {
+        self.load_parameters(folder, &ModelFiles::open(folder)?)
     }
 
     fn load_parameters(&mut self, folder: &Path, files: &ModelFiles) -> Result<()> {
@@ -219,6 +229,12 @@ impl<B: Backend> Model<B> {
     /// Numbers that training changes.
     pub fn n_trainable(&self) -> usize {
         self.parameters.iter().map(|p| p.dims.iter().product::<usize>()).sum()
+    }
+
+    /// Numbers of the whole model, those of adapters included.
+    pub fn n_parameters(&self) -> usize {
+        let trained = self.n_trainable();
+        if self.lora.is_none() && trained > 0 { trained } else { self.n_stored + trained }
     }
 
     /// Gradients of zero.

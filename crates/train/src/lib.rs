@@ -1,10 +1,32 @@
 //! Training: settings, optimiser, schedule, steps, the loop, checkpoints, evaluation and events. Knows models, examples and
 //! files; knows no database, no window and no clock but the one that measures speed.
 
+mod checkpoint;
 mod error;
+mod evaluate;
+mod event;
+mod job;
 mod optimiser;
+mod plan;
+mod prepare;
+mod result;
+mod samples;
 mod schedule;
+mod scores;
+mod session;
+pub mod settings;
 
+pub use checkpoint::{Progress, checkpoints, newest_progress};
 pub use error::{Result, TrainError};
+pub use evaluate::{evaluate, softmax, tokens_of};
+pub use event::{Event, EventKind, Phase, Summary};
+pub use job::{Control, Method, Observer, Outcome, TrainJob};
 pub use optimiser::{Moments, Optimiser, OptimiserSettings};
+pub use plan::Plan;
+pub use prepare::Examples;
+pub use result::{ResultInfo, task_name};
+pub use samples::Decoding;
 pub use schedule::{Decay, Schedule};
+pub use scores::{Confusion, LabelScores, Scores};
+pub use session::train;
+pub use settings::{DeviceChoice, RecomputeChoice, Settings};

@@ -1,0 +1,5 @@
+//! Whole models, made from scratch: gradients against finite differences, folders in and out, what is refused and how.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod gradients;
+mod zoo;

@@ -1,0 +1,76 @@
+//! Tiny models of every family, made from a configuration and a seed.
+
+use std::{fs, path::Path};
+
+use lorikeet_models::{Backend, Model, ModelConfig, Tokens, Trainable, WeightSource, random::Stream};
+use serde_json::{Value, json};
+
+pub const VOCABULARY: u32 = 13;
+pub const LABELS: usize = 3;
+
+fn decoder(extra: Value) -> Value {
+    let plain = json!({
+        "vocab_size": VOCABULARY, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 16, "rms_norm_eps": 1e-5,
+        "hidden_act": "silu", "rope_theta": 100.0
+    });
+    merge(plain, extra)
+}
+
+fn merge(mut plain: Value, extra: Value) -> Value {
+    plain.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    plain
+}
+
+/// A name and a configuration for every switch that a family can have.
+pub fn configurations() -> Vec<(&'static str, Value)> {
+    let bert = json!({
+        "model_type": "bert", "vocab_size": VOCABULARY, "hidden_size": 8, "intermediate_size": 12,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 16, "type_vocab_size": 2,
+        "layer_norm_eps": 1e-6, "hidden_act": "gelu"
+    });
+    let distilbert = json!({
+        "model_type": "distilbert", "vocab_size": VOCABULARY, "dim": 8, "hidden_dim": 12, "n_layers": 2, "n_heads": 2,
+        "max_position_embeddings": 16, "activation": "gelu"
+    });
+    vec![
+        ("llama untied", decoder(json!({"model_type": "llama", "tie_word_embeddings": false}))),
+        ("llama tied", decoder(json!({"model_type": "llama", "tie_word_embeddings": true}))),
+        ("llama biased", decoder(json!({"model_type": "llama", "attention_bias": true, "mlp_bias": true}))),
+        ("qwen2", decoder(json!({"model_type": "qwen2", "tie_word_embeddings": true}))),
+        ("qwen3", decoder(json!({"model_type": "qwen3", "head_dim": 6}))),
+        ("bert", bert),
+        ("distilbert", distilbert),
+    ]
+}
+
+/// The model of a configuration with numbers large enough that nothing is nearly flat, norms and biases too.
+pub fn model<B: Backend>(backend: B, folder: &Path, config: &Value, trainable: &Trainable) -> Model<B> {
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let config = ModelConfig::read(folder, Some(LABELS)).unwrap();
+    let source = WeightSource::Fresh { folder: folder.to_owned(), seed: 5, deviation: 0.4 };
+    let mut model = Model::build(backend, config, &source, trainable, 5).unwrap();
+    let (backend, parameters) = model.parameters_mut();
+    for (i, p) in parameters.iter_mut().enumerate() {
+        let stream = Stream::new(11, i as u64);
+        let mut numbers = backend.download(&p.value).unwrap();
+        numbers.iter_mut().enumerate().for_each(|(n, v)| *v += 0.3 * stream.normal(n as u64));
+        backend.overwrite(&mut p.value, &numbers).unwrap();
+    }
+    model
+}
+
+/// Three sequences of different lengths that name every token, with what is to be learned from them.
+pub fn batch<B: Backend>(model: &Model<B>) -> (Tokens, Vec<u32>) {
+    let sequences: [Vec<u32>; 3] = [(0..9).collect(), (4..VOCABULARY).rev().collect(), vec![3, 3, 7, 12, 1]];
+    let mut tokens = Tokens::from_sequences(&sequences);
+    tokens.token_types = (0..tokens.ids.len() as u32).map(|n| n / 2 % 2).collect();
+    let targets = match model.config().task() {
+        lorikeet_models::Task::Classify => vec![2, 0, 1],
+        lorikeet_models::Task::Causal => {
+            let next = |n: usize| if n % 4 == 3 { u32::MAX } else { (tokens.ids[n] * 5 + 2) % VOCABULARY };
+            (0..tokens.ids.len()).map(next).collect()
+        }
+    };
+    (tokens, targets)
+}

@@ -1,0 +1,200 @@
+//! Every setting of a run, declared once: name, type, unit, default, range, group and one sentence. Flags, form fields,
+//! documentation, `--config` files and the stored run all derive from this list; an unknown key is refused with the nearest
+//! known one.
+//!
+//! Settings exist in two stages: as typed ([`Settings`], where `None` means "decide from the rest") and as meant
+//! ([`crate::Plan`], where everything is decided).
+
+mod kind;
+mod presets;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+pub use kind::{DeviceChoice, Group, Kind, RecomputeChoice, SettingType};
+pub use presets::{PRESETS, Preset};
+
+use crate::{Decay, Result, TrainError};
+
+/// Values of settings by name.
+pub type Values = BTreeMap<String, Value>;
+
+/// The declaration of one setting.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Name in files, flags (with `-` for `_`) and the registry.
+    pub name: &'static str,
+    /// What a form calls it.
+    pub label: &'static str,
+    /// Its part of a form.
+    pub group: Group,
+    /// The kind of value.
+    pub kind: Kind,
+    /// Unit of a number; empty for none.
+    pub unit: &'static str,
+    /// Value when nothing is said; null where it is decided from the rest.
+    pub default: Value,
+    /// Smallest and largest number.
+    pub range: Option<(f64, f64)>,
+    /// The words to choose from, with what a form calls them.
+    pub choices: &'static [(&'static str, &'static str)],
+    /// What it does.
+    pub sentence: &'static str,
+}
+
+macro_rules! settings {
+    ($($name:ident: $type:ty = $default:expr, $label:literal, $group:ident, $unit:literal, $range:expr, $sentence:literal;)*) => {
+        /// Settings as typed; `None` is decided from the rest when a run is planned.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Settings {
+            $(#[doc = $sentence] pub $name: $type,)*
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        /// All declarations, in the order of a form.
+        pub fn declarations() -> Vec<Setting> {
+            vec![$(Setting {
+                name: stringify!($name),
+                label: $label,
+                group: Group::$group,
+                kind: <$type as SettingType>::KIND,
+                unit: $unit,
+                default: value_of::<$type>($default),
+                range: $range,
+                choices: <$type as SettingType>::CHOICES,
+                sentence: $sentence,
+            },)*]
+        }
+
+        impl Settings {
+            /// Every setting with its value.
+            pub fn to_values(&self) -> Values {
+                [$((stringify!($name).to_owned(), SettingType::to_value(&self.$name)),)*].into()
+            }
+
+            /// Sets one setting by name.
+            ///
+            /// # Errors
+            /// Where there is no such setting, or it does not take the value.
+            pub fn set(&mut self, name: &str, value: &Value) -> Result<()> {
+                match name {
+                    $(stringify!($name) => self.$name = read::<$type>(stringify!($name), value, $range)?,)*
+                    _ => return Err(unknown(name, &[])),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+settings! {
+    epochs: f64 = 3.0, "Passes", Learning, "passes", Some((0.01, 1000.0)), "How often every example is read.";
+    steps: Option<u64> = None, "Steps", Learning, "steps", Some((1.0, 1e9)), "Optimiser steps in all; left empty, the passes decide.";
+    batch_size: u64 = 8, "Batch size", Learning, "examples", Some((1.0, 4096.0)), "Examples that are computed together; more need more memory.";
+    gradient_accumulation: u64 = 1, "Gradient accumulation", Learning, "batches", Some((1.0, 4096.0)), "Batches that make one step, which gives a larger batch without its memory.";
+    learning_rate: Option<f64> = None, "Learning rate", Learning, "", Some((0.0, 10.0)), "Size of a step; left empty, 5e-4 for LoRA and 5e-5 for all weights.";
+    schedule: Decay = Decay::Cosine, "Schedule", Learning, "", None, "How the learning rate falls after the warm-up.";
+    warmup: f64 = 0.03, "Warm-up", Learning, "fraction", Some((0.0, 1.0)), "Share of the steps in which the learning rate rises from zero.";
+    warmup_steps: Option<u64> = None, "Warm-up steps", Learning, "steps", Some((0.0, 1e9)), "The warm-up as a number of steps; overrides the share.";
+    weight_decay: f64 = 0.01, "Weight decay", Learning, "", Some((0.0, 10.0)), "How strongly weights are pulled towards zero at each step.";
+    max_gradient_norm: f64 = 1.0, "Gradient clipping", Learning, "", Some((0.0, 1e6)), "Longer gradients are shortened to this norm; 0 leaves them.";
+    beta1: f64 = 0.9, "Beta 1", Learning, "", Some((0.0, 0.999_999)), "How slowly the optimiser forgets the direction of past gradients.";
+    beta2: f64 = 0.999, "Beta 2", Learning, "", Some((0.0, 0.999_999_9)), "How slowly the optimiser forgets the size of past gradients.";
+    epsilon: f64 = 1e-8, "Epsilon", Learning, "", Some((1e-12, 1.0)), "Keeps the optimiser from dividing by zero.";
+    early_stopping: Option<u64> = None, "Early stopping", Learning, "checks", Some((1.0, 1000.0)), "Ends the run after so many checks without a better validation loss; left empty, never.";
+    rank: u64 = 8, "Rank", Adapter, "", Some((1.0, 1024.0)), "Size of the adapter: higher learns more and needs more memory.";
+    alpha: f64 = 16.0, "Alpha", Adapter, "", Some((0.001, 1e6)), "Strength of the adapter: its update is multiplied by alpha / rank.";
+    target_modules: Option<Vec<String>> = None, "Target modules", Adapter, "", None, "Modules that get an adapter, or `all-linear`; left empty, all linear ones of a language model, query and value of a classifier.";
+    rank_stabilised: bool = false, "Rank-stabilised", Adapter, "", None, "Multiplies by alpha / sqrt(rank) instead, which suits high ranks (rsLoRA).";
+    max_length: u64 = 512, "Longest example", Data, "tokens", Some((4.0, 1_048_576.0)), "Longer examples are cut; never more than the model can read.";
+    validation_split: f64 = 0.1, "Kept aside", Data, "fraction", Some((0.0, 0.9)), "Share of the examples to check with, which are not learned from.";
+    shuffle: bool = true, "Shuffle", Data, "", None, "Reads the examples in a new order on every pass.";
+    evaluate_every: Option<u64> = None, "Check every", Saving, "steps", Some((1.0, 1e9)), "Steps between two checks on the examples kept aside; left empty, about ten checks a run.";
+    save_every: Option<u64> = None, "Save every", Saving, "steps", Some((1.0, 1e9)), "Steps between two saves of the whole state; left empty, at every check.";
+    keep_checkpoints: u64 = 2, "Checkpoints kept", Saving, "checkpoints", Some((1.0, 1000.0)), "Newest saves that are kept, besides the best one.";
+    samples: u64 = 2, "Sample answers", Saving, "answers", Some((0.0, 16.0)), "Questions from the examples kept aside that are answered at every check.";
+    sample_tokens: u64 = 64, "Longest sample answer", Saving, "tokens", Some((1.0, 4096.0)), "Tokens after which a sample answer is cut.";
+    device: DeviceChoice = DeviceChoice::Auto, "Device", Computing, "", None, "What computes: the fastest there is, or the one named.";
+    threads: Option<u64> = None, "Threads", Computing, "threads", Some((1.0, 1024.0)), "Processor threads; left empty, as many as there are cores.";
+    seed: u64 = 42, "Seed", Computing, "", Some((0.0, 9e15)), "The same seed and settings on the same computer give the same result.";
+    recompute: RecomputeChoice = RecomputeChoice::Never, "Gradient checkpointing", Computing, "", None, "Computes inner values again instead of keeping them: about a third slower, much less memory.";
+    from_scratch: bool = false, "From scratch", Computing, "", None, "Starts from random weights instead of the model's own; needs the method `full`.";
+}
+
+impl Settings {
+    /// The defaults with `values` applied.
+    ///
+    /// # Errors
+    /// At the first name that is unknown or value that is not taken.
+    pub fn from_values(values: &Values) -> Result<Self> {
+        let mut settings = Self::default();
+        values.iter().try_for_each(|(name, value)| settings.set(name, value))?;
+        Ok(settings)
+    }
+}
+
+/// The error for a name that is neither a setting nor one of `others`.
+pub fn unknown(name: &str, others: &[&str]) -> TrainError {
+    let known = declarations().into_iter().map(|d| d.name).chain(others.iter().copied());
+    let nearest = known
+        .map(|k| (strsim::damerau_levenshtein(name, k), k))
+        .min()
+        .filter(|(distance, k)| *distance <= k.len().max(name.len()) / 2);
+    TrainError::UnknownSetting { name: name.to_owned(), nearest: nearest.map(|(_, k)| k.to_owned()) }
+}
+
+fn value_of<T: SettingType>(value: T) -> Value {
+    value.to_value()
+}
+
+fn read<T: SettingType>(name: &'static str, value: &Value, range: Option<(f64, f64)>) -> Result<T> {
+    let bad = |expected: String| TrainError::BadSetting { name, expected, value: value.to_string() };
+    let parsed = T::from_value(value).ok_or_else(|| bad(T::expected()))?;
+    if let (Some((least, most)), Some(number)) = (range, T::to_value(&parsed).as_f64())
+        && !(least..=most).contains(&number)
+    {
+        return Err(bad(format!("{} from {least} to {most}", T::expected())));
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_go_in_and_come_out_the_same() {
+        let mut settings = Settings::default();
+        settings.set("learning_rate", &json!(1e-3)).unwrap();
+        settings.set("target_modules", &json!("q_proj, v_proj")).unwrap();
+        settings.set("steps", &json!("20")).unwrap();
+        settings.set("schedule", &json!("linear")).unwrap();
+        assert_eq!(settings.target_modules, Some(vec!["q_proj".to_owned(), "v_proj".to_owned()]));
+        assert_eq!(Settings::from_values(&settings.to_values()).unwrap(), settings);
+    }
+
+    #[test]
+    fn what_is_not_taken_is_said_with_the_mend() {
+        let say = |name: &str, value: Value| Settings::default().set(name, &value).unwrap_err().to_string();
+        assert_eq!(say("learning_rat", json!(1)), "`learning_rat` is not a setting; did you mean `learning_rate`");
+        assert_eq!(say("batch_size", json!(0)), "`batch_size` takes a whole number from 1 to 4096, not: 0");
+        assert_eq!(say("epochs", json!("many")), "`epochs` takes a number, not: \"many\"");
+        assert_eq!(say("schedule", json!("cosin")), "`schedule` takes one of cosine, linear, constant, not: \"cosin\"");
+    }
+
+    #[test]
+    fn every_declaration_has_words_and_a_default_it_takes() {
+        for d in declarations() {
+            assert!(d.sentence.ends_with('.') && !d.label.is_empty(), "{}", d.name);
+            Settings::default().set(d.name, &d.default).unwrap();
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The kinds of value that settings take, and how each is read from a file, a flag or a form.
+
+use serde_json::{Value, json};
+
+use crate::Decay;
+
+/// The kind of a setting's value, as forms distinguish them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Yes or no.
+    Bool,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// One of several words.
+    Choice,
+    /// Several words.
+    List,
+}
+
+/// Parts of a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// How it learns.
+    Learning,
+    /// What is added to the model.
+    Adapter,
+    /// What is read.
+    Data,
+    /// What is checked and kept.
+    Saving,
+    /// What computes.
+    Computing,
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The fastest device there is.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA graphics card.
+    Cuda,
+    /// An Apple graphics unit.
+    Metal,
+}
+
+/// What a backward computes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecomputeChoice {
+    /// Nothing.
+    Never,
+    /// Every block.
+    Blocks,
+}
+
+/// A type of setting.
+pub trait SettingType: Sized {
+    /// The kind of value.
+    const KIND: Kind;
+    /// The words to choose from.
+    const CHOICES: &'static [(&'static str, &'static str)] = &[];
+
+    /// The value for files and the registry.
+    fn to_value(&self) -> Value;
+    /// Reads a value, also from text as flags give it.
+    fn from_value(value: &Value) -> Option<Self>;
+    /// What is taken, for messages.
+    fn expected() -> String;
+}
+
+impl SettingType for bool {
+    const KIND: Kind = Kind::Bool;
+
+    fn to_value(&self) -> Value {
+        json!(self)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        value.as_bool().or_else(|| value.as_str()?.parse().ok())
+    }
+
+    fn expected() -> String {
+        "true or false".to_owned()
+    }
+}
+
+impl SettingType for u64 {
+    const KIND: Kind = Kind::Integer;
+
+    fn to_value(&self) -> Value {
+        json!(self)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let whole = |f: f64| (f >= 0.0 && f.fract() == 0.0 && f < 1e19).then_some(f as u64);
+        value.as_u64().or_else(|| value.as_f64().and_then(whole)).or_else(|| value.as_str()?.parse().ok())
+    }
+
+    fn expected() -> String {
+        "a whole number".to_owned()
+    }
+}
+
+impl SettingType for f64 {
+    const KIND: Kind = Kind::Number;
+
+    fn to_value(&self) -> Value {
+        json!(self)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        // YAML reads `2e-4` as text, because a mantissa without a point is no number there.
+        value.as_f64().or_else(|| value.as_str()?.parse().ok()).filter(|f: &f64| f.is_finite())
+    }
+
+    fn expected() -> String {
+        "a number".to_owned()
+    }
+}
+
+impl SettingType for Vec<String> {
+    const KIND: Kind = Kind::List;
+
+    fn to_value(&self) -> Value {
+        json!(self)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let words: Vec<String> = match value {
+            Value::String(text) => text.split(',').map(|w| w.trim().to_owned()).collect(),
+            Value::Array(items) => items.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<_>>()?,
+            _ => return None,
+        };
+        (!words.is_empty() && words.iter().all(|w| !w.is_empty())).then_some(words)
+    }
+
+    fn expected() -> String {
+        "a list of names".to_owned()
+    }
+}
+
+impl<T: SettingType> SettingType for Option<T> {
+    const KIND: Kind = T::KIND;
+    const CHOICES: &'static [(&'static str, &'static str)] = T::CHOICES;
+
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::to_value)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            other => T::from_value(other).map(Some),
+        }
+    }
+
+    fn expected() -> String {
+        T::expected()
+    }
+}
+
+macro_rules! choice {
+    ($type:ident { $($variant:ident = $word:literal, $label:literal;)* }) => {
+        impl SettingType for $type {
+            const KIND: Kind = Kind::Choice;
+            const CHOICES: &'static [(&'static str, &'static str)] = &[$(($word, $label)),*];
+
+            fn to_value(&self) -> Value {
+                match self { $($type::$variant => json!($word)),* }
+            }
+
+            fn from_value(value: &Value) -> Option<Self> {
+                match value.as_str()? { $($word => Some($type::$variant),)* _ => None }
+            }
+
+            fn expected() -> String {
+                format!("one of {}", [$($word),*].join(", "))
+            }
+        }
+    };
+}
+
+choice!(Decay {
+    Cosine = "cosine", "Cosine";
+    Linear = "linear", "Linear";
+    Constant = "constant", "Constant";
+});
+
+choice!(DeviceChoice {
+    Auto = "auto", "Fastest";
+    Cpu = "cpu", "Processor";
+    Cuda = "cuda", "NVIDIA graphics card";
+    Metal = "metal", "Apple graphics unit";
+});
+
+choice!(RecomputeChoice {
+    Never = "never", "Off";
+    Blocks = "blocks", "Every block";
+});
