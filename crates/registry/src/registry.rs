@@ -192,3 +192,6 @@ fn strings(conn: &Connection, sql: &str) -> std::result::Result<Vec<String>, Fau
     let lines = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(lines)
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,9 +65,9 @@ CREATE TABLE runs (
 ) STRICT;
 CREATE INDEX runs_by_name ON runs (name);
 CREATE INDEX runs_by_status ON runs (status, number);
-CREATE INDEX runs_by_dataset ON runs (dataset_id, number);
+CREATE INDEX runs_by_dataset ON runs (dataset_id, number, status);
 CREATE INDEX runs_by_validation_dataset ON runs (validation_dataset_id) WHERE validation_dataset_id IS NOT NULL;
-CREATE INDEX runs_by_model ON runs (model_id, number);
+CREATE INDEX runs_by_model ON runs (model_id, number, status);
 
 -- The last number given out per id prefix, so that counting goes on after a run was deleted: its folder may still exist.
 CREATE TABLE run_numbers (
