@@ -8,15 +8,18 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 pub mod bpe;
+pub mod card;
 pub mod chats;
 pub mod corpus;
 pub mod grammar;
 pub mod random;
 pub mod samples;
 pub mod stories;
+pub mod training;
 pub mod weights;
 
 use corpus::CorpusOptions;
+use training::TrainingOptions;
 
 /// How often a word that shall be one token is shown to the tokenizer's training.
 const WORD_WEIGHT: usize = 1000;
@@ -45,6 +48,16 @@ pub enum Starter {
         #[arg(long, default_value_t = corpus::DEFAULT_SEED)]
         seed: u64,
     },
+    /// Train both stages with the engine and store the result in models/starter/model.safetensors.
+    Train(TrainingOptions),
+    /// Measure the model in models/starter on held-out rows and ask it the card's questions.
+    Measure(TrainingOptions),
+    /// Write models/starter/README.md and recipe/run.json from the run's own files.
+    Card {
+        /// Folder with the events of the stages and `evaluation.json`.
+        #[arg(long, default_value = "target/starter")]
+        work: PathBuf,
+    },
     /// Store trained weights as bf16 in models/starter/model.safetensors.
     Pack {
         /// The trained model.safetensors (f32 or bf16).
@@ -71,6 +84,9 @@ pub fn run(step: &Starter) -> Result<String> {
         Starter::Samples => samples(),
         Starter::Read { seed } => read(*seed),
         Starter::Init { out, seed } => init(out, *seed),
+        Starter::Train(options) => pack(&training::train(options, &folder())?),
+        Starter::Measure(options) => measure(options),
+        Starter::Card { work } => card(work),
         Starter::Pack { trained } => pack(trained),
     }
 }
@@ -141,6 +157,24 @@ pub fn init(out: &Path, seed: u64) -> Result<String> {
     write_json(&out.join("config.json"), &config)?;
     weights::write_initial(&out.join("model.safetensors"), seed)?;
     Ok(format!("an untrained model with {} parameters is in {}", weights::n_parameters(), out.display()))
+}
+
+/// Measures the shipped model and keeps the result as `evaluation.json` in the work folder.
+pub fn measure(options: &TrainingOptions) -> Result<String> {
+    let evaluation = training::measure(options, &folder())?;
+    write_json(&options.work.join("evaluation.json"), &evaluation)?;
+    Ok(serde_json::to_string_pretty(&evaluation)?)
+}
+
+/// Writes the record of the run and the card.
+pub fn card(work: &Path) -> Result<String> {
+    let starter = folder();
+    let data: serde_json::Value =
+        serde_json::from_str(&read_text(&starter.join("recipe/data.json"))?).context("`data.json` is not JSON")?;
+    let run = card::run_record(work, &data)?;
+    write_json(&starter.join("recipe/run.json"), &run)?;
+    write_text(&starter.join("README.md"), &card::card(&run, &data)?)?;
+    Ok(format!("the card is in {}", starter.join("README.md").display()))
 }
 
 /// Stores trained weights in the repository as bf16.

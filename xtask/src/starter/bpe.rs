@@ -97,3 +97,81 @@ pub fn count_tokens(tokenizer: &Tokenizer, text: &str) -> Result<usize> {
     let encoding = tokenizer.encode_fast(text, false).map_err(|error| anyhow!("cannot tokenize a text: {error}"))?;
     Ok(encoding.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::starter::chats::Message;
+    use crate::starter::folder;
+
+    fn chat() -> Chat {
+        let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
+        Chat {
+            messages: vec![
+                message("system", "Be kind."),
+                message("user", " Hi! "),
+                message("assistant", "Hello, \"you\"."),
+            ],
+        }
+    }
+
+    #[test]
+    fn the_shipped_tokenizer_gives_every_text_back() {
+        let tokenizer = load(&folder()).expect("the tokenizer is in the repository");
+        assert_eq!(tokenizer.get_vocab_size(true), VOCABULARY_SIZE);
+        for text in [
+            "Mara wants two blue mugs.",
+            "  spaces,\n\ttabs",
+            "Grüße — 日本語 🙂",
+            "{\"item\": \"mug\", \"quantity\": 12}",
+            &render(&chat()),
+        ] {
+            let encoding = tokenizer.encode(text, false).expect("encodes");
+            assert_eq!(tokenizer.decode(encoding.get_ids(), false).expect("decodes"), text);
+        }
+    }
+
+    #[test]
+    fn special_tokens_have_their_ids_and_are_read_from_text() {
+        let tokenizer = load(&folder()).expect("the tokenizer is in the repository");
+        for (id, token) in (0..).zip(SPECIAL_TOKENS) {
+            assert_eq!(tokenizer.token_to_id(token), Some(id));
+            assert_eq!(tokenizer.encode(token, false).expect("encodes").get_ids(), [id]);
+        }
+    }
+
+    #[test]
+    fn copied_words_are_one_token_with_and_without_a_space() {
+        let tokenizer = load(&folder()).expect("the tokenizer is in the repository");
+        for word in ["Leeds", "blue", "mug", "Friday", "Anna", "quantity", "complaint"] {
+            for text in [word.to_owned(), format!(" {word}")] {
+                assert_eq!(count_tokens(&tokenizer, &text).expect("encodes"), 1, "`{text}`");
+            }
+        }
+    }
+
+    #[test]
+    fn training_again_gives_the_same_tokenizer() {
+        let texts: Vec<String> =
+            (0..300).map(|n| format!("The owl {n} saw the old oak and the blue boat on the lake.")).collect();
+        let written = |tokenizer: &Tokenizer| tokenizer.to_string(false).expect("writes");
+        assert_eq!(written(&train(&texts).expect("trains")), written(&train(&texts).expect("trains")));
+    }
+
+    #[test]
+    fn the_template_renders_what_the_corpus_is_written_in() {
+        let mut environment = minijinja::Environment::new();
+        environment.add_template("chat", CHAT_TEMPLATE).expect("the template parses");
+        let turn = |message: Message| minijinja::context! { role => message.role, content => message.content };
+        let messages: Vec<minijinja::Value> = chat().messages.into_iter().map(turn).collect();
+        let render_template = |add_generation_prompt: bool| {
+            let context = minijinja::context! { messages => messages.clone(), add_generation_prompt };
+            environment.get_template("chat").expect("is there").render(context).expect("renders")
+        };
+        assert_eq!(render_template(false), render(&chat()));
+        assert_eq!(render_template(true), render(&chat()) + "<|im_start|>assistant\n");
+        let config = std::fs::read_to_string(folder().join("tokenizer_config.json")).expect("is in the repository");
+        let config: serde_json::Value = serde_json::from_str(&config).expect("is JSON");
+        assert_eq!(config["chat_template"], CHAT_TEMPLATE);
+    }
+}

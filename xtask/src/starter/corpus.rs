@@ -26,6 +26,11 @@ const BOOKS_LEFT_OUT: [&str; 9] = [
 ];
 /// Conversations kept apart to measure on.
 const N_HELD_OUT_CHATS: usize = 400;
+/// Conversations and story passages to watch a stage with.
+const N_VALIDATION_CHATS: usize = 200;
+const N_VALIDATION_PASSAGES: usize = 30;
+/// Conversations are longer than this on average, so that enough of them are written.
+const LEAST_CHAT_TOKENS: usize = 30;
 
 /// Seed of the corpus, the samples and the first weights.
 pub const DEFAULT_SEED: u64 = 2024;
@@ -67,32 +72,34 @@ fn book_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().replace(".txt.gz", "")).unwrap_or_default()
 }
 
-/// Writes `pretrain.jsonl`, `chat.jsonl`, `chat-heldout.jsonl`, `heldout.jsonl` under `out`, and `recipe/data.json`.
-/// Returns that list.
+/// Writes the JSONL files under `out`, and `recipe/data.json`; returns that list. `pretrain.jsonl` and `chat.jsonl` are
+/// learned from, `…-validation.jsonl` watch the two stages, `heldout.jsonl` and `chat-heldout.jsonl` measure the result.
 pub fn build(options: &CorpusOptions, starter: &Path) -> Result<Value> {
     let tokenizer = super::bpe::load(starter)?;
-    let books = training_books(&options.stories)?;
-    let held_out_books = super::files_in(&options.stories.join("heldout"), ".txt.gz")?;
-    let (stories, held_out) =
-        (passages(&books, &tokenizer, options.max_tokens)?, passages(&held_out_books, &tokenizer, options.max_tokens)?);
-    let (packs, second_stage, held_out_chats) = chats(options, starter, &tokenizer)?;
-    let stories = take_tokens(shuffled(stories, options.seed, "stories"), options.story_tokens);
+    let (books, held_out_books) =
+        (training_books(&options.stories)?, super::files_in(&options.stories.join("heldout"), ".txt.gz")?);
+    let mut stories = shuffled(passages(&books, &tokenizer, options.max_tokens)?, options.seed, "stories");
+    let other_stories = split_at_tokens(&mut stories, options.story_tokens);
+    let chats = Chats::write(options, starter)?;
+    let mut packs = packed(&chats.first_stage, &tokenizer, options.max_tokens)?;
+    split_at_tokens(&mut packs, options.chat_tokens);
     let mix = shuffled(stories.iter().chain(&packs).cloned().collect(), options.seed, "mix");
+    let mut watched = packed(&chats.validation, &tokenizer, options.max_tokens)?;
+    watched.extend(other_stories.into_iter().take(N_VALIDATION_PASSAGES));
+    let held_out = passages(&held_out_books, &tokenizer, options.max_tokens)?;
 
-    let out = &options.out;
+    let texts =
+        |name: &str, rows: &[Passage]| write_rows(&options.out.join(name), rows.iter().map(text_row), count(rows));
+    let talks = |name: &str, rows: &[Chat]| {
+        write_rows(&options.out.join(name), rows.iter().map(chat_row), count_chats(rows, &tokenizer)?)
+    };
     let files = [
-        write_rows(&out.join("pretrain.jsonl"), mix.iter().map(text_row), count(&mix))?,
-        write_rows(
-            &out.join("chat.jsonl"),
-            second_stage.iter().map(chat_row),
-            count_chats(&second_stage, &tokenizer)?,
-        )?,
-        write_rows(
-            &out.join("chat-heldout.jsonl"),
-            held_out_chats.iter().map(chat_row),
-            count_chats(&held_out_chats, &tokenizer)?,
-        )?,
-        write_rows(&out.join("heldout.jsonl"), held_out.iter().map(text_row), count(&held_out))?,
+        texts("pretrain.jsonl", &mix)?,
+        texts("pretrain-validation.jsonl", &watched)?,
+        talks("chat.jsonl", &chats.second_stage)?,
+        talks("chat-validation.jsonl", &chats.validation)?,
+        texts("heldout.jsonl", &held_out)?,
+        talks("chat-heldout.jsonl", &chats.held_out)?,
     ];
     let list = json!({
         "seed": options.seed, "max_tokens": options.max_tokens,
@@ -108,6 +115,27 @@ pub fn build(options: &CorpusOptions, starter: &Path) -> Result<Value> {
     Ok(list)
 }
 
+/// Conversations by their use; no two of them are alike.
+struct Chats {
+    held_out: Vec<Chat>,
+    validation: Vec<Chat>,
+    second_stage: Vec<Chat>,
+    first_stage: Vec<Chat>,
+}
+
+impl Chats {
+    fn write(options: &CorpusOptions, starter: &Path) -> Result<Self> {
+        let writer = ChatWriter::from_folder(&starter.join("recipe/text"))?;
+        let n_before = N_HELD_OUT_CHATS + N_VALIDATION_CHATS + options.second_stage_chats;
+        let mut held_out = writer.write(n_before + options.chat_tokens / LEAST_CHAT_TOKENS, options.seed)?;
+        ensure!(held_out.len() > n_before, "the templates yield too few conversations: {}", held_out.len());
+        let first_stage = held_out.split_off(n_before);
+        let second_stage = held_out.split_off(N_HELD_OUT_CHATS + N_VALIDATION_CHATS);
+        let validation = held_out.split_off(N_HELD_OUT_CHATS);
+        Ok(Self { held_out, validation, second_stage, first_stage })
+    }
+}
+
 /// Passages of several books.
 fn passages(books: &[PathBuf], tokenizer: &Tokenizer, max_tokens: usize) -> Result<Vec<Passage>> {
     let mut passages = Vec::new();
@@ -117,34 +145,18 @@ fn passages(books: &[PathBuf], tokenizer: &Tokenizer, max_tokens: usize) -> Resu
     Ok(passages)
 }
 
-/// Conversations packed into rows for the first stage, single ones for the second, and held-out ones; no two alike.
-fn chats(
-    options: &CorpusOptions,
-    starter: &Path,
-    tokenizer: &Tokenizer,
-) -> Result<(Vec<Passage>, Vec<Chat>, Vec<Chat>)> {
-    let writer = ChatWriter::from_folder(&starter.join("recipe/text"))?;
-    let generous = options.chat_tokens / 30;
-    let mut chats = writer.write(N_HELD_OUT_CHATS + options.second_stage_chats + generous, options.seed)?;
-    ensure!(
-        chats.len() > N_HELD_OUT_CHATS + options.second_stage_chats,
-        "the templates yield too few conversations: {}",
-        chats.len()
-    );
-    let rest = chats.split_off(N_HELD_OUT_CHATS + options.second_stage_chats);
-    let second_stage = chats.split_off(N_HELD_OUT_CHATS);
-    Ok((take_tokens(packed(&rest, tokenizer, options.max_tokens)?, options.chat_tokens), second_stage, chats))
-}
-
 /// Several conversations to a row, so that rows of both kinds are of one length and no time goes into padding.
 fn packed(chats: &[Chat], tokenizer: &Tokenizer, max_tokens: usize) -> Result<Vec<Passage>> {
     let mut rows = Vec::new();
     let mut open = Passage { text: String::new(), n_tokens: 0 };
     for chat in chats {
-        let text = render(chat) + END_OF_TEXT;
-        let n_tokens = count_tokens(tokenizer, &text)?;
-        if open.n_tokens + n_tokens > max_tokens {
+        let text = render(chat).trim_end().to_owned();
+        let n_tokens = count_tokens(tokenizer, &text)? + 1;
+        if open.n_tokens + n_tokens > max_tokens && open.n_tokens > 0 {
             rows.push(std::mem::replace(&mut open, Passage { text: String::new(), n_tokens: 0 }));
+        }
+        if !open.text.is_empty() {
+            open.text.push_str(END_OF_TEXT);
         }
         open.text.push_str(&text);
         open.n_tokens += n_tokens;
@@ -154,15 +166,15 @@ fn packed(chats: &[Chat], tokenizer: &Tokenizer, max_tokens: usize) -> Result<Ve
     Ok(rows)
 }
 
-fn take_tokens(passages: Vec<Passage>, n_tokens: usize) -> Vec<Passage> {
+/// Leaves the first passages with at most `n_tokens` tokens and returns the others.
+fn split_at_tokens(passages: &mut Vec<Passage>, n_tokens: usize) -> Vec<Passage> {
     let mut sum = 0;
-    passages
-        .into_iter()
-        .take_while(|passage| {
-            sum += passage.n_tokens;
-            sum <= n_tokens
-        })
-        .collect()
+    let n_kept = passages.iter().take_while(|passage| {
+        sum += passage.n_tokens;
+        sum <= n_tokens
+    });
+    let n_kept = n_kept.count();
+    passages.split_off(n_kept)
 }
 
 fn shuffled<T>(mut items: Vec<T>, seed: u64, part: &str) -> Vec<T> {
@@ -210,4 +222,86 @@ fn sources(paths: &[PathBuf], licence: &str) -> Result<Vec<Value>> {
         let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(json!({"file": file, "licence": licence, "bytes": bytes.len(), "blake3": blake3::hash(&bytes).to_hex().as_str()}))
     }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::starter::folder;
+
+    fn row(n_tokens: usize) -> Passage {
+        Passage { text: "x".to_owned(), n_tokens }
+    }
+
+    #[test]
+    fn a_split_keeps_what_fits_and_returns_the_others() {
+        let mut rows = vec![row(3), row(3), row(3)];
+        let others = split_at_tokens(&mut rows, 7);
+        assert_eq!((total(&rows), total(&others)), (6, 3));
+    }
+
+    #[test]
+    fn packed_conversations_stay_whole_and_within_the_limit() {
+        let tokenizer = super::super::bpe::load(&folder()).expect("the tokenizer is in the repository");
+        let chats = ChatWriter::from_folder(&folder().join("recipe/text"))
+            .and_then(|writer| writer.write(60, 3))
+            .expect("writes");
+        let rows = packed(&chats, &tokenizer, 400).expect("packs");
+        let pieces: Vec<&str> = rows.iter().flat_map(|row| row.text.split(END_OF_TEXT)).collect();
+        let whole: Vec<String> = chats.iter().map(|chat| render(chat).trim_end().to_owned()).collect();
+        assert_eq!(pieces, whole);
+        assert!(rows.iter().all(|row| count_tokens(&tokenizer, &row.text).expect("counts") <= 400));
+    }
+
+    #[test]
+    fn a_corpus_is_the_same_for_a_seed_and_lists_its_sources() {
+        let Some(stories) = shared_stories() else { return };
+        let out = std::env::temp_dir().join(format!("lorikeet-corpus-{}", std::process::id()));
+        let (starter, books) = (out.join("starter"), out.join("books"));
+        copy_recipe(&starter);
+        std::fs::create_dir_all(books.join("heldout")).expect("a folder for the test");
+        for book in ["potter_tales.txt.gz", "carroll_alice_wonderland.txt.gz", "heldout/sewell_black_beauty.txt.gz"] {
+            std::fs::copy(stories.join(book), books.join(book)).expect("copies");
+        }
+        let options = CorpusOptions {
+            stories: books,
+            out,
+            story_tokens: 20_000,
+            chat_tokens: 20_000,
+            second_stage_chats: 50,
+            max_tokens: 400,
+            seed: 4,
+        };
+        let list = build(&options, &starter).expect("builds");
+        assert_eq!(list, build(&options, &starter).expect("builds again"));
+        assert_eq!(list["sources"]["held_out_books"].as_array().map(Vec::len), Some(1));
+        assert!(
+            list["first_stage"]["story_tokens"].as_u64().is_some_and(|tokens| (15_000..=20_000).contains(&tokens)),
+            "{list}"
+        );
+        let rows = std::fs::read_to_string(options.out.join("pretrain.jsonl")).expect("is written");
+        assert!(rows.lines().all(|line| serde_json::from_str::<Value>(line).is_ok_and(|row| row["text"].is_string())));
+        std::fs::remove_dir_all(&options.out).expect("clears up");
+    }
+
+    fn shared_stories() -> Option<PathBuf> {
+        let shared = std::env::var_os("LORIKEET_SHARED")
+            .map_or_else(|| super::super::repository().join("../shared"), PathBuf::from);
+        let stories = shared.join("data/public_domain_stories");
+        if stories.is_dir() {
+            return Some(stories);
+        }
+        assert!(std::env::var_os("CI").is_none(), "the shared folder is missing: `{}`", stories.display());
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: the shared folder is not there\n");
+        None
+    }
+
+    fn copy_recipe(starter: &Path) {
+        std::fs::create_dir_all(starter.join("recipe/text")).expect("a folder for the test");
+        std::fs::copy(folder().join("tokenizer.json"), starter.join("tokenizer.json")).expect("copies");
+        for path in super::super::files_in(&folder().join("recipe/text"), ".txt").expect("lists") {
+            let name = path.file_name().expect("a name").to_owned();
+            std::fs::copy(&path, starter.join("recipe/text").join(name)).expect("copies");
+        }
+    }
 }

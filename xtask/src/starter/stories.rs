@@ -40,12 +40,13 @@ pub fn cut_passages(paragraphs: &[String], tokenizer: &Tokenizer, max_tokens: us
     let mut passages = Vec::new();
     let mut open = Passage { text: String::new(), n_tokens: 0 };
     for piece in paragraphs.iter().flat_map(|paragraph| pieces(paragraph, max_tokens)) {
-        let n_tokens = super::bpe::count_tokens(tokenizer, piece)? + 1;
-        if open.n_tokens + n_tokens > max_tokens && open.n_tokens > 0 {
+        let n_tokens = super::bpe::count_tokens(tokenizer, piece)?;
+        if open.n_tokens + n_tokens + 1 > max_tokens && open.n_tokens > 0 {
             passages.push(std::mem::replace(&mut open, Passage { text: String::new(), n_tokens: 0 }));
         }
         if !open.text.is_empty() {
             open.text.push('\n');
+            open.n_tokens += 1;
         }
         open.text.push_str(piece);
         open.n_tokens += n_tokens;
