@@ -62,10 +62,10 @@ impl Turns<'_> {
             Some(start) => Some(start),
             None => self.marked(at, |content| format!("{MARK}{content}")).map(|(before, _)| before),
         };
-        if let (Some(start), Some(end)) = (start, self.end(at)) {
-            if start <= end && self.text.is_char_boundary(start) && self.text.is_char_boundary(end) {
-                return Ok((start, end));
-            }
+        if let (Some(start), Some(end)) = (start, self.end(at))
+            && self.text.get(start..end).is_some()
+        {
+            return Ok((start, end));
         }
         self.span_by_generation_block(at)
     }

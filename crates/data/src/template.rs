@@ -170,7 +170,7 @@ impl ChatTemplate {
         context.push(("strftime_now".to_owned(), strftime_now(now_unix_s)));
         let refused = |cause: minijinja::Error| Error::TemplateRefused { reason: reason(&cause) };
         let template = self.environment.get_template(NAME).map_err(refused)?;
-        template.render(Value::from_iter(context)).map_err(refused)
+        template.render(Value::from_pairs(context)).map_err(refused)
     }
 
     fn probe(&self) -> Option<String> {

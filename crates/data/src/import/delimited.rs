@@ -1,0 +1,289 @@
+//! Rows of cells: comma- or tab-separated values, read strictly, with the place of every fault.
+//!
+//! Quotes are read by RFC 4180: a cell that begins with a quote ends with one, and quotes inside are doubled. A quote that
+//! is never closed would swallow the rest of the file; here it costs its own line, and reading goes on behind it.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+
+use serde_json::{Map, Value};
+
+use crate::bad_row::BadRow;
+use crate::import::lines::{Line, Lines, MAX_ROW_BYTES, too_long};
+use crate::import::row::{RawRow, RowResult, Rows, check_text};
+
+/// Lines a quoted cell may go over once the file has shown a quote that is never closed.
+const CAUTIOUS_LINES: usize = 64;
+
+/// How the cells of a file are separated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    /// Byte between two cells.
+    pub(crate) delimiter: u8,
+    /// Whether quotes around a cell are not part of it.
+    pub(crate) has_quotes: bool,
+}
+
+/// The cells of one record, and where in its bytes each one begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cells {
+    pub(crate) line: u64,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) values: Vec<Vec<u8>>,
+    pub(crate) places: Vec<usize>,
+}
+
+/// Cuts lines into cells.
+#[derive(Debug)]
+pub(crate) struct Records<R> {
+    lines: Lines<R>,
+    dialect: Dialect,
+    /// Lines to be read again because a quoted cell that went over them was never closed.
+    again: VecDeque<Line>,
+    is_cautious: bool,
+}
+
+impl<R: Read> Records<R> {
+    pub(crate) fn new(input: R, dialect: Dialect) -> Records<R> {
+        Records { lines: Lines::new(input), dialect, again: VecDeque::new(), is_cautious: false }
+    }
+
+    /// The next record that is not blank.
+    pub(crate) fn next_record(&mut self) -> io::Result<Option<Result<Cells, BadRow>>> {
+        loop {
+            let Some(line) = self.next_line()? else { return Ok(None) };
+            if line.is_too_long() {
+                return Ok(Some(Err(BadRow::at(&line.bytes, line.number, 1, 0, too_long(line.n_bytes)))));
+            }
+            if !line.bytes.is_empty() {
+                return self.record_from(line).map(Some);
+            }
+        }
+    }
+
+    fn next_line(&mut self) -> io::Result<Option<Line>> {
+        match self.again.pop_front() {
+            Some(line) => Ok(Some(line)),
+            None => self.lines.next_line(),
+        }
+    }
+
+    /// Reads the record that begins with `first`, over as many lines as its quoted cells take.
+    fn record_from(&mut self, first: Line) -> io::Result<Result<Cells, BadRow>> {
+        let number = first.number;
+        let mut parser =
+            Parser { dialect: self.dialect, cells: Cells { line: number, ..Cells::default() }, at: 0, is_open: false };
+        let mut further: VecDeque<Line> = VecDeque::new();
+        let mut progress = parser.feed(first.bytes);
+        while let Progress::Open { .. } = progress {
+            let is_long = parser.cells.bytes.len() > MAX_ROW_BYTES;
+            if is_long || (self.is_cautious && further.len() >= CAUTIOUS_LINES) {
+                break;
+            }
+            let Some(line) = self.next_line()? else { break };
+            further.push_back(line.clone());
+            if line.is_too_long() {
+                break;
+            }
+            progress = parser.feed(line.bytes);
+        }
+        let (at, reason) = match progress {
+            Progress::Done => return Ok(Ok(parser.cells)),
+            Progress::Open { at } => {
+                (at, "this quote is never closed; double quotes inside a cell, or remove it".to_owned())
+            }
+            Progress::TextBehindQuote { at } => {
+                (at, "there is text behind a closing quote; double quotes inside a cell".to_owned())
+            }
+        };
+        let complaint = BadRow::at(&parser.cells.bytes, number, 1, at, reason);
+        if !further.is_empty() {
+            self.is_cautious = true;
+            // The fault is in the first line; the lines that its quote swallowed are rows of their own.
+            further.append(&mut self.again);
+            self.again = further;
+        }
+        Ok(Err(complaint))
+    }
+}
+
+enum Progress {
+    /// The record is whole.
+    Done,
+    /// A quoted cell that begins at this byte goes on in the next line.
+    Open { at: usize },
+    /// A quoted cell is followed by something that is not a delimiter.
+    TextBehindQuote { at: usize },
+}
+
+struct Parser {
+    dialect: Dialect,
+    cells: Cells,
+    /// Next byte to look at.
+    at: usize,
+    /// Whether that byte lies in a quoted cell.
+    is_open: bool,
+}
+
+impl Parser {
+    /// Adds a line. After [`Progress::Open`], the quoted cell goes on with it.
+    fn feed(&mut self, line: Vec<u8>) -> Progress {
+        if self.is_open {
+            self.cells.bytes.push(b'\n');
+        }
+        self.cells.bytes.extend_from_slice(&line);
+        loop {
+            if !self.is_open {
+                self.begin_cell();
+            }
+            if self.is_open {
+                match self.quoted() {
+                    Progress::Done => self.is_open = false,
+                    fault => return fault,
+                }
+            }
+            if self.at >= self.cells.bytes.len() {
+                return Progress::Done;
+            }
+            // The delimiter.
+            self.at += 1;
+        }
+    }
+
+    /// Reads a plain cell to its end, or the quote that begins a quoted one.
+    fn begin_cell(&mut self) {
+        self.cells.places.push(self.at);
+        let rest = self.cells.bytes.get(self.at..).unwrap_or_default();
+        if self.dialect.has_quotes && rest.first() == Some(&b'"') {
+            self.cells.values.push(Vec::new());
+            self.is_open = true;
+            self.at += 1;
+            return;
+        }
+        let length = rest.iter().position(|byte| *byte == self.dialect.delimiter).unwrap_or(rest.len());
+        self.cells.values.push(rest.get(..length).unwrap_or_default().to_vec());
+        self.at += length;
+    }
+
+    /// Reads on in a quoted cell.
+    fn quoted(&mut self) -> Progress {
+        let opened_at = self.cells.places.last().copied().unwrap_or(0);
+        let Some(cell) = self.cells.values.last_mut() else { return Progress::Open { at: opened_at } };
+        while let Some(byte) = self.cells.bytes.get(self.at).copied() {
+            self.at += 1;
+            if byte != b'"' {
+                cell.push(byte);
+                continue;
+            }
+            match self.cells.bytes.get(self.at).copied() {
+                Some(b'"') => {
+                    cell.push(b'"');
+                    self.at += 1;
+                }
+                Some(next) if next != self.dialect.delimiter => return Progress::TextBehindQuote { at: self.at },
+                _ => return Progress::Done,
+            }
+        }
+        Progress::Open { at: opened_at }
+    }
+}
+
+/// The records of a file with names for their cells.
+#[derive(Debug)]
+pub(crate) struct Table<R> {
+    records: Records<R>,
+    columns: Vec<String>,
+    /// Whether the first record is the header, not a row.
+    is_header_ahead: bool,
+    n_named: usize,
+}
+
+impl<R: Read> Table<R> {
+    /// `columns` names every column; those behind the first `n_named` have no name in the file and must be empty.
+    pub(crate) fn new(input: R, dialect: Dialect, columns: Vec<String>, n_named: usize, has_header: bool) -> Table<R> {
+        Table { records: Records::new(input, dialect), columns, is_header_ahead: has_header, n_named }
+    }
+
+    fn row(&self, cells: Cells) -> RowResult {
+        let Cells { line, bytes, values, places } = cells;
+        let text = check_text(&bytes, line, 1)?;
+        let (n_found, n_expected) = (values.len(), self.columns.len());
+        let complaint = |at: usize, reason: String| Err(BadRow::at(text.as_bytes(), line, 1, at, reason));
+        if n_found < n_expected.min(self.n_named) {
+            return complaint(
+                bytes.len(),
+                format!("this row has {n_found} of {n_expected} cells; is a delimiter missing?"),
+            );
+        }
+        for (nth, value) in values.iter().enumerate().skip(self.n_named) {
+            if !value.iter().all(u8::is_ascii_whitespace) {
+                let at = places.get(nth).copied().unwrap_or(0);
+                let named = self.n_named;
+                return complaint(
+                    at,
+                    format!(
+                        "this cell stands behind the {named} columns that have a name; put quotes around a text that contains the delimiter"
+                    ),
+                );
+            }
+        }
+        let mut named = Map::new();
+        for (name, value) in self.columns.iter().zip(values).take(self.n_named) {
+            // The whole row is valid UTF-8 and quotes are ASCII, so every cell is.
+            named.insert(name.clone(), Value::String(String::from_utf8_lossy(&value).into_owned()));
+        }
+        Ok(RawRow { line, column: 1, values: named, cells: places, bytes })
+    }
+}
+
+impl<R: Read> Rows for Table<R> {
+    fn next_row(&mut self) -> io::Result<Option<RowResult>> {
+        if std::mem::take(&mut self.is_header_ahead) && self.records.next_record()?.is_none() {
+            return Ok(None);
+        }
+        Ok(self.records.next_record()?.map(|record| record.and_then(|cells| self.row(cells))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMA: Dialect = Dialect { delimiter: b',', has_quotes: true };
+
+    fn rows(text: &[u8], columns: &[&str]) -> String {
+        let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        let n_named = columns.len();
+        let mut table = Table::new(text, COMMA, columns, n_named, false);
+        let mut found = Vec::new();
+        while let Some(row) = table.next_row().unwrap() {
+            found.push(match row {
+                Ok(row) => format!("{} {}", row.line, serde_json::to_string(&row.values).unwrap()),
+                Err(bad) => bad.to_string(),
+            });
+        }
+        found.join("\n")
+    }
+
+    #[test]
+    fn quotes_delimiters_and_line_breaks_inside_cells_are_read() {
+        insta::assert_snapshot!(rows(b"a,\"b,\"\"c\"\"\nd\"\r\n\n,\"\"\n1,2,\n", &["x", "y"]), @r#""#);
+    }
+
+    #[test]
+    fn a_quote_never_closed_costs_one_line() {
+        insta::assert_snapshot!(rows(b"a,b\nc,\"d\ne,f\n\"g\",h\n", &["x", "y"]), @r#""#);
+        insta::assert_snapshot!(rows(b"a,\"b\"c,d\n1,2\n", &["x", "y"]), @r#""#);
+    }
+
+    #[test]
+    fn ragged_rows_are_told_with_their_place() {
+        insta::assert_snapshot!(rows(b"a\nb,c,d\ne,\xff\nf,\0\n", &["x", "y"]), @r#""#);
+    }
+
+    #[test]
+    fn many_quotes_never_closed_stay_fast() {
+        let text = "a,\"b\n1,2\n".repeat(20_000) + "c,\"";
+        assert_eq!(rows(text.as_bytes(), &["x", "y"]).lines().count(), 39_999);
+    }
+}

@@ -1,0 +1,282 @@
+//! What a row means, told from the names of its values: conversation, prompt and completion, text with a label, text.
+
+use serde_json::{Map, Value};
+
+use crate::record::Kind;
+
+/// Names a text column usually has, the commonest first.
+const TEXTS: &[&str] = &[
+    "text",
+    "sentence",
+    "review",
+    "content",
+    "message",
+    "comment",
+    "tweet",
+    "headline",
+    "title",
+    "body",
+    "sms",
+    "utterance",
+    "question",
+    "document",
+    "description",
+    "abstract",
+    "article",
+    "post",
+    "query",
+    "input",
+    "premise",
+    "phrase",
+    "string",
+];
+
+/// Names a label column usually has, the commonest first.
+const LABELS: &[&str] = &[
+    "label",
+    "labels",
+    "class",
+    "category",
+    "sentiment",
+    "target",
+    "intent",
+    "topic",
+    "tag",
+    "polarity",
+    "stars",
+    "rating",
+    "emotion",
+    "gold_label",
+    "label_name",
+    "label_text",
+    "class index",
+    "class_index",
+    "y",
+];
+
+/// Names of two texts that are judged together.
+const PAIRS: &[(&str, &str)] = &[
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("sentence_a", "sentence_b"),
+    ("text", "text_pair"),
+    ("question", "sentence"),
+    ("query", "passage"),
+    ("title", "description"),
+];
+
+/// A question and its answer, to be dressed as a conversation.
+const TURNS: &[(&str, &str)] = &[
+    ("prompt", "response"),
+    ("question", "answer"),
+    ("query", "response"),
+    ("question", "response"),
+    ("instruction", "response"),
+    ("user", "assistant"),
+    ("human", "assistant"),
+];
+
+/// Which values of a row mean what. The names are those of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A list of messages, in OpenAI's or ShareGPT's words.
+    Messages { turns: String, tools: Option<String>, system: Option<String> },
+    /// `instruction`, `input`, `output`, and perhaps `system` and `history`.
+    Alpaca {
+        instruction: String,
+        input: Option<String>,
+        output: String,
+        system: Option<String>,
+        history: Option<String>,
+    },
+    /// One question and one answer.
+    Turn { question: String, answer: String, system: Option<String> },
+    /// A prompt and its completion.
+    Prompt { prompt: String, completion: String },
+    /// One or two texts and a label.
+    Labelled { text: String, pair: Option<String>, label: String },
+    /// Plain text.
+    Text { text: String },
+    /// Recognised, and not trained on yet.
+    Preference,
+    /// Recognised, and not trained on yet.
+    Judged,
+    /// Recognised, and not trained on yet.
+    Parallel,
+}
+
+impl Shape {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Shape::Messages { .. } | Shape::Alpaca { .. } | Shape::Turn { .. } => Kind::Chat,
+            Shape::Prompt { .. } => Kind::Prompt,
+            Shape::Labelled { .. } => Kind::Labelled,
+            Shape::Text { .. } => Kind::Text,
+            Shape::Preference => Kind::Preference,
+            Shape::Judged => Kind::Judged,
+            Shape::Parallel => Kind::Parallel,
+        }
+    }
+
+    /// What such rows are called, for messages.
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Shape::Messages { .. } | Shape::Alpaca { .. } | Shape::Turn { .. } => "conversations",
+            Shape::Prompt { .. } => "prompts with completions",
+            Shape::Labelled { .. } => "texts with labels",
+            Shape::Text { .. } => "plain text",
+            Shape::Preference => "preference pairs (a chosen and a rejected answer)",
+            Shape::Judged => "answers judged good or bad",
+            Shape::Parallel => "texts with their translations",
+        }
+    }
+
+    /// The most telling shape that the values of a row have; with `wanted`, the most telling one of that kind.
+    pub(crate) fn of(values: &Map<String, Value>, wanted: Option<Kind>) -> Option<Shape> {
+        let names = Names(values);
+        let found = [
+            names.preference(),
+            names.messages(),
+            names.alpaca(),
+            names.prompt(),
+            names.parallel(),
+            names.turn(),
+            names.labelled(),
+            names.text(),
+        ];
+        found.into_iter().flatten().find(|shape| wanted.is_none_or(|kind| shape.kind() == kind))
+    }
+}
+
+/// The names of a row's values.
+struct Names<'a>(&'a Map<String, Value>);
+
+impl Names<'_> {
+    /// The file's spelling of a name; capitals and blanks around it do not matter.
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.keys().find(|key| key.trim().eq_ignore_ascii_case(name)).cloned()
+    }
+
+    fn first(&self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| self.get(name))
+    }
+
+    fn pair(&self, pairs: &[(&str, &str)]) -> Option<(String, String)> {
+        pairs.iter().find_map(|(first, second)| Some((self.get(first)?, self.get(second)?)))
+    }
+
+    fn has_verdict(&self) -> bool {
+        self.get("label").is_some_and(|label| self.0.get(&label).is_some_and(Value::is_boolean))
+    }
+
+    fn preference(&self) -> Option<Shape> {
+        self.pair(&[("chosen", "rejected")]).map(|_| Shape::Preference)
+    }
+
+    fn messages(&self) -> Option<Shape> {
+        let turns = self.first(&["messages", "conversations", "conversation"])?;
+        if !self.0.get(&turns).is_some_and(is_list) {
+            return None;
+        }
+        if self.has_verdict() {
+            return Some(Shape::Judged);
+        }
+        Some(Shape::Messages { turns, tools: self.get("tools"), system: self.get("system") })
+    }
+
+    fn alpaca(&self) -> Option<Shape> {
+        Some(Shape::Alpaca {
+            instruction: self.get("instruction")?,
+            input: self.get("input"),
+            output: self.get("output")?,
+            system: self.get("system"),
+            history: self.get("history"),
+        })
+    }
+
+    fn prompt(&self) -> Option<Shape> {
+        let (prompt, completion) = self.pair(&[("prompt", "completion")])?;
+        Some(if self.has_verdict() { Shape::Judged } else { Shape::Prompt { prompt, completion } })
+    }
+
+    fn parallel(&self) -> Option<Shape> {
+        let is_nested = self.get("translation").is_some_and(|name| self.0.get(&name).is_some_and(Value::is_object));
+        (is_nested || self.pair(&[("source", "target")]).is_some()).then_some(Shape::Parallel)
+    }
+
+    fn turn(&self) -> Option<Shape> {
+        let (question, answer) = self.pair(TURNS)?;
+        // A question with an answer and a label is something to judge.
+        self.first(&["label", "labels"]).is_none().then(|| Shape::Turn { question, answer, system: self.get("system") })
+    }
+
+    fn labelled(&self) -> Option<Shape> {
+        let label = self.first(LABELS)?;
+        let (text, pair) = match self.pair(PAIRS) {
+            Some((text, pair)) => (text, Some(pair)),
+            None => (self.first(TEXTS)?, None),
+        };
+        (text != label).then_some(Shape::Labelled { text, pair, label })
+    }
+
+    fn text(&self) -> Option<Shape> {
+        let text = self.first(&["text", "content", "document", "body", "story", "article"])?;
+        Some(Shape::Text { text })
+    }
+}
+
+/// A list, or the text of one as a cell holds it.
+fn is_list(value: &Value) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::String(text) => text.trim_start().starts_with('['),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind(values: Value) -> Option<&'static str> {
+        Shape::of(values.as_object().unwrap(), None).map(|shape| shape.words())
+    }
+
+    #[test]
+    fn rows_are_told_apart_by_their_names() {
+        for (values, expected) in [
+            (json!({"messages": []}), "conversations"),
+            (json!({"conversations": [], "tools": "[]"}), "conversations"),
+            (json!({"instruction": "", "input": "", "output": ""}), "conversations"),
+            (json!({"question": "", "answer": ""}), "conversations"),
+            (json!({"prompt": "", "completion": ""}), "prompts with completions"),
+            (json!({"Label": 1, " Review ": ""}), "texts with labels"),
+            (json!({"premise": "", "hypothesis": "", "label": 0}), "texts with labels"),
+            (json!({"text": "", "id": 1}), "plain text"),
+            (
+                json!({"conversations": [], "chosen": {}, "rejected": {}}),
+                "preference pairs (a chosen and a rejected answer)",
+            ),
+            (json!({"messages": [], "label": true}), "answers judged good or bad"),
+            (json!({"prompt": "", "completion": "", "label": false}), "answers judged good or bad"),
+            (json!({"source": "", "target": ""}), "texts with their translations"),
+        ] {
+            assert_eq!(kind(values.clone()), Some(expected), "{values}");
+        }
+        assert_eq!(kind(json!({"a": 1})), None);
+        assert_eq!(kind(json!({"messages": 3})), None);
+    }
+
+    #[test]
+    fn a_kind_can_be_asked_for() {
+        let values = json!({"text": "", "label": 1});
+        let shape = Shape::of(values.as_object().unwrap(), Some(Kind::Text));
+        assert_eq!(shape, Some(Shape::Text { text: "text".to_owned() }));
+        assert_eq!(Shape::of(values.as_object().unwrap(), Some(Kind::Chat)), None);
+    }
+}
