@@ -8,7 +8,7 @@ use crate::writer::Writer;
 use crate::{GenerateSettings, Result, TextDecoder};
 
 /// Tokens of a prompt that are read at once: bounds the memory of a long prompt and lets a listener end it early.
-const PROMPT_PIECE_TOKENS: usize = 256;
+const PROMPT_PIECE_TOKENS: usize = 128;
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
