@@ -9,6 +9,8 @@ use serde::Serialize;
 
 pub mod bpe;
 pub mod card;
+#[cfg(test)]
+mod catalogue;
 pub mod chats;
 pub mod corpus;
 pub mod grammar;
