@@ -7,8 +7,10 @@ mod rows;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Barrier;
+
+use rows::OwnChild;
 
 use lorikeet_registry::{NewRun, Page, Progress, Registry, Request, RunFilter, RunProcess, RunStatus};
 
@@ -148,13 +150,15 @@ fn child(path: &Path) {
     assert!(registry.runs().transition(&id, &[RunStatus::Running], RunStatus::Cancelled).unwrap());
 }
 
-fn start(path: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "processes_share_a_file_that_none_has_made_yet"])
-        .env(REGISTRY, path)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+fn start(path: &Path) -> OwnChild {
+    OwnChild(
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "processes_share_a_file_that_none_has_made_yet"])
+            .env(REGISTRY, path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap(),
+    )
 }
 
 #[test]
@@ -165,7 +169,7 @@ fn processes_share_a_file_that_none_has_made_yet() {
     for _ in 0..5 {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("registry.sqlite");
-        let mut children: Vec<Child> = (0..N_PROCESSES).map(|_| start(&path)).collect();
+        let mut children: Vec<OwnChild> = (0..N_PROCESSES).map(|_| start(&path)).collect();
         let registry = Registry::open(&path).unwrap();
         let everyone = RunFilter::in_status(&[RunStatus::Running]);
         let mut n_cancelled = 0;
@@ -175,11 +179,11 @@ fn processes_share_a_file_that_none_has_made_yet() {
                     n_cancelled += 1;
                 }
             }
-            assert!(children.iter_mut().all(|child| child.try_wait().unwrap().is_none_or(|status| status.success())));
+            assert!(children.iter_mut().all(|child| child.0.try_wait().unwrap().is_none_or(|status| status.success())));
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
         for mut child in children {
-            assert!(child.wait().unwrap().success());
+            assert!(child.0.wait().unwrap().success());
         }
         let runs = registry.runs().list(&RunFilter::default(), Page::first(9)).unwrap().rows;
         let ids: BTreeSet<&str> = runs.iter().map(|run| run.id.as_str()).collect();

@@ -69,18 +69,20 @@ fn killed_writers_leave_whole_batches() {
     drop(registry);
     let mut seq = 0;
     for kill in 0..N_KILLS {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "killed_writers_leave_whole_batches"])
-            .env(REGISTRY, &path)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = rows::OwnChild(
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "killed_writers_leave_whole_batches"])
+                .env(REGISTRY, &path)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap(),
+        );
         // Half of the time another process has the file open, so that the log is not tidied up in between.
         let beside = (kill % 2 == 0).then(|| Registry::open(&path).unwrap());
         wait_until_written(&path, seq);
         std::thread::sleep(Duration::from_micros(kill * 1_370 % 9_000));
-        child.kill().unwrap();
-        assert!(!child.wait().unwrap().success());
+        child.0.kill().unwrap();
+        assert!(!child.0.wait().unwrap().success());
         let registry = Registry::open(&path).unwrap();
         let now = assert_whole(&registry);
         assert!(now > seq, "kill {kill}: nothing was written after {seq}");
@@ -88,7 +90,7 @@ fn killed_writers_leave_whole_batches() {
         let dead = registry.runs().interrupted(|_| false).unwrap();
         assert_eq!(
             dead.iter().map(|run| run.process.map(|process| process.pid)).collect::<Vec<_>>(),
-            [Some(child.id())]
+            [Some(child.0.id())]
         );
         if let Some(beside) = beside {
             assert_eq!(assert_whole(&beside), seq);

@@ -8,6 +8,17 @@ use lorikeet_registry::{
 use serde_json::json;
 use tempfile::TempDir;
 
+/// A process that a test started, which does not outlive it.
+pub struct OwnChild(pub std::process::Child);
+
+impl Drop for OwnChild {
+    fn drop(&mut self) {
+        // An error here means that it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// An empty registry in a folder that goes away with the first field.
 pub fn empty() -> (TempDir, Registry) {
     let folder = tempfile::tempdir().unwrap();
