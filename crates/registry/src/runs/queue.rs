@@ -51,8 +51,9 @@ const TAKE: &str = "status = 'running', request = 'none', pid = ?2, process_star
                     error_code = NULL, error_message = NULL, error_hint = NULL";
 
 impl Runs<'_> {
-    /// Changes the status if it is one of `from` at that moment, and tells whether it was. Leaving the queue's side or
-    /// ending frees the run from its process; being queued or running again forgets the former ending.
+    /// Changes the status if it is one of `from` at that moment, and tells whether it was. Running
+    /// and paused keep the run's process, every other status frees it; a run that is queued or running again forgets its
+    /// former ending.
     ///
     /// # Errors
     /// [`crate::RegistryError::NotFound`] when there is no such run.
