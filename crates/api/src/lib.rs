@@ -7,9 +7,11 @@ pub mod bindings;
 pub mod commands;
 #[cfg_attr(not(test), allow(dead_code, unused_macros, unused_imports, reason = "used where the bodies are put in"))]
 pub(crate) mod dispatch;
+pub mod served;
 pub mod switch;
 pub mod wire;
 
 pub use bindings::bindings;
+pub use served::Served;
 pub use switch::ServeSwitch;
 pub use wire::{ApiError, ErrorCode};
