@@ -115,21 +115,23 @@ impl AdapterConfig {
         let text = std::fs::read_to_string(&path).map_err(ModelError::io("read", &path))?;
         let raw: Map<String, Value> = serde_json::from_str(&text).map_err(ModelError::json(&path))?;
         refuse_unsupported(folder, &raw)?;
-        let missing = |key| ModelError::MissingKey { path: path.clone(), key, model_type: "LoRA adapter".to_owned() };
+        let missing = |key| ModelError::MissingKey { path: path.clone(), key, needed_by: "a LoRA adapter".to_owned() };
+        let bad = |key: &str, value: &Value, problem: &str| ModelError::BadValue {
+            path: path.clone(),
+            key: key.to_owned(),
+            value: value.to_string(),
+            problem: problem.to_owned(),
+        };
         let text_of = |key: &str| raw.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let rank = raw.get("r").and_then(Value::as_u64).filter(|r| *r > 0).ok_or_else(|| missing("r"))?;
-        let alpha = raw.get("lora_alpha").and_then(Value::as_f64).ok_or_else(|| missing("lora_alpha"))?;
+        let rank = raw.get("r").ok_or_else(|| missing("r"))?;
+        let whole = rank.as_u64().filter(|r| (1..=1 << 20).contains(r));
+        let rank = whole.ok_or_else(|| bad("r", rank, "is not a positive whole number"))?;
+        let alpha = raw.get("lora_alpha").ok_or_else(|| missing("lora_alpha"))?;
+        let alpha = alpha.as_f64().ok_or_else(|| bad("lora_alpha", alpha, "is not a number"))?;
         let targets = match raw.get("target_modules") {
             Some(Value::String(s)) if s == "all-linear" => Targets::AllLinear,
             Some(Value::Array(names)) => Targets::Named(strings(names)),
-            Some(other) => {
-                return Err(ModelError::BadValue {
-                    path,
-                    key: "target_modules".to_owned(),
-                    value: other.to_string(),
-                    problem: "is neither a list of names nor `all-linear`".to_owned(),
-                });
-            }
+            Some(other) => return Err(bad("target_modules", other, "is neither a list of names nor `all-linear`")),
             None => return Err(missing("target_modules")),
         };
         let mut lora = LoraSpec::new(rank as usize, alpha, targets, 0);

@@ -40,7 +40,11 @@ impl<B: Backend> KeyValueCache<B> {
 
     pub(crate) fn room_for(&self, n: usize) -> Result<()> {
         if self.len + n > self.capacity {
-            return Err(ModelError::TooLarge { what: "the conversation's length", found: self.len + n, limit: self.capacity });
+            return Err(ModelError::TooLarge {
+                what: "the conversation's length",
+                found: self.len + n,
+                limit: self.capacity,
+            });
         }
         Ok(())
     }

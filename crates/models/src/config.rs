@@ -151,6 +151,8 @@ pub struct ModelConfig {
 /// Families that are built.
 pub(crate) const FAMILIES: [&str; 5] = ["llama", "qwen2", "qwen3", "bert", "distilbert"];
 
+const MOST_POSITIONS: usize = 1 << 21;
+
 impl ModelConfig {
     /// Reads `config.json` in `folder`. For classification `labels` overrides the number of classes in the file.
     ///
@@ -229,7 +231,9 @@ struct Keys<'a> {
 
 impl Keys<'_> {
     fn missing(&self, key: &'static str) -> ModelError {
-        ModelError::MissingKey { path: self.path.to_owned(), key, model_type: self.model_type.to_owned() }
+        let needed_by =
+            if key == "model_type" { "every model".to_owned() } else { format!("a `{}` model", self.model_type) };
+        ModelError::MissingKey { path: self.path.to_owned(), key, needed_by }
     }
 
     fn bad(&self, key: &str, value: &Value, problem: &str) -> ModelError {
@@ -261,6 +265,17 @@ impl Keys<'_> {
         self.count_or(key, None)
     }
 
+    /// The longest text: tables are made for all its places at once.
+    fn positions(&self) -> Result<usize> {
+        let key = "max_position_embeddings";
+        match self.count(key)? {
+            n if n > MOST_POSITIONS => {
+                Err(self.bad(key, &Value::from(n), "is more than the two million that are built"))
+            }
+            n => Ok(n),
+        }
+    }
+
     fn number(&self, key: &'static str) -> Result<f64> {
         let v = self.get(key).ok_or_else(|| self.missing(key))?;
         v.as_f64().filter(|n| n.is_finite() && *n > 0.0).ok_or_else(|| self.bad(key, v, "is not a positive number"))
@@ -277,7 +292,11 @@ impl Keys<'_> {
             "gelu" => Ok(Activation::Gelu),
             "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
             "relu" => Ok(Activation::Relu),
-            _ => Err(self.bad(key, v, "is not an activation that is built (silu, gelu, gelu_new, gelu_pytorch_tanh, relu)")),
+            _ => Err(self.bad(
+                key,
+                v,
+                "is not an activation that is built (silu, gelu, gelu_new, gelu_pytorch_tanh, relu)",
+            )),
         }
     }
 
@@ -304,7 +323,11 @@ impl Keys<'_> {
                 original_positions: need("original_max_position_embeddings")?,
             },
             other => {
-                return Err(self.bad("rope_type", &Value::from(other), "is not a scaling that is built (default, linear, llama3)"));
+                return Err(self.bad(
+                    "rope_type",
+                    &Value::from(other),
+                    "is not a scaling that is built (default, linear, llama3)",
+                ));
             }
         };
         Ok(Rope { theta, scaling })
@@ -342,7 +365,7 @@ fn decoder(keys: &Keys<'_>) -> Result<DecoderSpec> {
         heads,
         kv_heads: keys.count_or("num_key_value_heads", Some(heads))?,
         head_dim: keys.count_or("head_dim", Some(width / heads))?,
-        max_positions: keys.count("max_position_embeddings")?,
+        max_positions: keys.positions()?,
         norm_eps: keys.number("rms_norm_eps")? as f32,
         rope: keys.rope()?,
         qkv_bias: keys.flag("attention_bias", keys.model_type == "qwen2"),
@@ -364,7 +387,7 @@ fn bert(keys: &Keys<'_>, labels: usize) -> Result<EncoderSpec> {
         inner: keys.count("intermediate_size")?,
         layers: keys.count("num_hidden_layers")?,
         heads: keys.count("num_attention_heads")?,
-        max_positions: keys.count("max_position_embeddings")?,
+        max_positions: keys.positions()?,
         token_types: keys.count("type_vocab_size")?,
         norm_eps: keys.number("layer_norm_eps")? as f32,
         activation: keys.activation("hidden_act")?,
@@ -380,7 +403,7 @@ fn distilbert(keys: &Keys<'_>, labels: usize) -> Result<EncoderSpec> {
         inner: keys.count("hidden_dim")?,
         layers: keys.count("n_layers")?,
         heads: keys.count("n_heads")?,
-        max_positions: keys.count("max_position_embeddings")?,
+        max_positions: keys.positions()?,
         token_types: 0,
         norm_eps: 1e-12,
         activation: keys.activation("activation")?,

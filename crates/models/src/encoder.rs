@@ -161,8 +161,7 @@ impl<B: Backend> Block<B> {
         let mut dout = InputGradient::Empty;
         self.o.backward(ctx, grads, (&s.out, s.low.o.as_ref()), &dsum, &mut dout)?;
         let Some(dout) = dout.into_sum() else { return Ok(None) };
-        let (dq, dk, dv) =
-            be.attention_backward(self.attention, spans, (&s.q, &s.k, &s.v), (&s.out, &s.lse), &dout)?;
+        let (dq, dk, dv) = be.attention_backward(self.attention, spans, (&s.q, &s.k, &s.v), (&s.out, &s.lse), &dout)?;
         let mut dx = if wanted { InputGradient::Sum(dsum) } else { InputGradient::Unwanted };
         self.q.backward(ctx, grads, (x, s.low.q.as_ref()), &dq, &mut dx)?;
         self.k.backward(ctx, grads, (x, s.low.k.as_ref()), &dk, &mut dx)?;

@@ -33,14 +33,14 @@ pub enum ModelError {
         reason: String,
     },
     /// A configuration without a key that the family needs.
-    #[error("`{}` has no `{key}`, which a `{model_type}` model needs; take the file from where the model was published", path.display())]
+    #[error("`{}` has no `{key}`, which {needed_by} needs; take the file from where it was published", path.display())]
     MissingKey {
         /// The configuration file.
         path: PathBuf,
         /// The key.
         key: &'static str,
-        /// The family.
-        model_type: String,
+        /// What cannot do without it, such as a family.
+        needed_by: String,
     },
     /// A configuration value that does not make sense.
     #[error("`{}` says `{key}`: {value}, which {problem}", path.display())]
@@ -85,14 +85,14 @@ pub enum ModelError {
         name: String,
     },
     /// A weight of another shape than the configuration says.
-    #[error("the weight `{name}` in `{}` has shape {found:?} where the configuration asks for {expected:?}", path.display())]
+    #[error("the weight `{name}` in `{}` has shape {found:?} where the configuration asks for {expected:?}; `config.json` and the weights are not of one model", path.display())]
     WeightShape {
         /// The model's folder.
         path: PathBuf,
         /// Name of the weight.
         name: String,
-        /// Expected rows and columns.
-        expected: (usize, usize),
+        /// Expected shape.
+        expected: Vec<usize>,
         /// Shape in the file.
         found: Vec<usize>,
     },
@@ -147,6 +147,22 @@ pub enum ModelError {
         found: usize,
         /// The largest one.
         limit: usize,
+    },
+    /// A token beyond the vocabulary.
+    #[error("the token {found} is not in this model's vocabulary of {vocabulary}; the tokenizer is of another model")]
+    UnknownToken {
+        /// The token id.
+        found: u32,
+        /// How many the model has.
+        vocabulary: usize,
+    },
+    /// A label beyond the classes.
+    #[error("the label {found} is not among this model's {labels} classes")]
+    UnknownLabel {
+        /// The label.
+        found: u32,
+        /// How many the model has.
+        labels: usize,
     },
     /// An adapter that is not the same after being written and read back.
     #[error("the adapter written to `{}` gives other logits when it is read back (largest difference {difference:e}); it was not kept", path.display())]

@@ -137,12 +137,18 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let text = std::fs::read_to_string(&index).map_err(ModelError::io("read", &index))?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(ModelError::json(&index))?;
     let map = value.get("weight_map").and_then(|m| m.as_object());
-    let map = map.ok_or_else(|| ModelError::BadWeights { path: index.clone(), reason: "it has no `weight_map`".into() })?;
+    let Some(map) = map else {
+        let needed_by = "a model in several files".to_owned();
+        return Err(ModelError::MissingKey { path: index, key: "weight_map", needed_by });
+    };
     let names: BTreeSet<&str> = map.values().filter_map(|v| v.as_str()).collect();
     match names.iter().find(|n| Path::new(n).components().count() != 1) {
-        Some(bad) => {
-            Err(ModelError::BadWeights { path: index, reason: format!("it names a file outside the folder: {bad}") })
-        }
+        Some(bad) => Err(ModelError::BadValue {
+            path: index,
+            key: "weight_map".to_owned(),
+            value: (*bad).to_owned(),
+            problem: "is not a file in the same folder".to_owned(),
+        }),
         None => Ok(names.into_iter().map(|n| folder.join(n)).collect()),
     }
 }
@@ -200,12 +206,9 @@ impl WeightSource {
                 for name in names {
                     let Some(matrix) = files.matrix(name)? else { continue };
                     if (matrix.rows(), matrix.cols()) != (rows, cols) {
-                        return Err(ModelError::WeightShape {
-                            path: files.folder.clone(),
-                            name: name.clone(),
-                            expected: (rows, cols),
-                            found: files.shape(name).unwrap_or_default().to_vec(),
-                        });
+                        let (path, found) = (files.folder.clone(), files.shape(name).unwrap_or_default().to_vec());
+                        let expected = if rows == 1 && found.len() == 1 { vec![cols] } else { vec![rows, cols] };
+                        return Err(ModelError::WeightShape { path, name: name.clone(), expected, found });
                     }
                     return Ok(Some(matrix));
                 }

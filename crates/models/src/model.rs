@@ -5,8 +5,8 @@ use std::path::Path;
 use lorikeet_kernels::{Backend, Spans};
 
 use crate::{
-    AdapterConfig, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Parameter, Result,
-    Trainable, WeightSource,
+    AdapterConfig, Architecture, EncoderSpec, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Parameter,
+    Result, Trainable, WeightSource,
     build::Builder,
     classifier::Classifier,
     decoder::Decoder,
@@ -267,7 +267,26 @@ impl<B: Backend> Model<B> {
         if longest > limit {
             return Err(ModelError::TooLarge { what: "the text's length in tokens", found: longest, limit });
         }
-        Ok(())
+        self.check_ids(&tokens.ids)
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        let vocabulary = self.config.vocabulary();
+        match ids.iter().find(|id| **id as usize >= vocabulary) {
+            Some(found) => Err(ModelError::UnknownToken { found: *found, vocabulary }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_targets(&self, targets: &[u32]) -> Result<()> {
+        let Architecture::Encoder(EncoderSpec { labels, .. }) = self.config.architecture else {
+            let supervised: Vec<u32> = targets.iter().copied().filter(|t| *t != crate::head::IGNORED).collect();
+            return self.check_ids(&supervised);
+        };
+        match targets.iter().find(|t| **t as usize >= labels) {
+            Some(found) => Err(ModelError::UnknownLabel { found: *found, labels }),
+            None => Ok(()),
+        }
     }
 
     /// Logits: one row per token (N, V) of a causal model, one per sequence (S, K) of a classifier.
@@ -292,6 +311,7 @@ impl<B: Backend> Model<B> {
     /// As [`Model::logits`].
     pub fn loss(&self, tokens: &Tokens, targets: &[u32]) -> Result<LossSum> {
         self.check(tokens)?;
+        self.check_targets(targets)?;
         let ctx = self.context();
         let sum = match &self.body {
             Body::Causal(decoder) => {
@@ -316,6 +336,7 @@ impl<B: Backend> Model<B> {
         grads: &mut Gradients<B>,
     ) -> Result<LossSum> {
         self.check(tokens)?;
+        self.check_targets(targets)?;
         let ctx = self.context();
         let sum = match &self.body {
             Body::Causal(decoder) => {
@@ -354,6 +375,7 @@ impl<B: Backend> Model<B> {
     /// Where the cache has no room, or an id has no embedding.
     pub fn next_logits(&self, ids: &[u32], cache: &mut KeyValueCache<B>) -> Result<Vec<f32>> {
         cache.room_for(ids.len())?;
+        self.check_ids(ids)?;
         let (decoder, ctx, n, len) = (self.decoder()?, self.context(), ids.len(), cache.len);
         let tokens = Tokens {
             ids: ids.to_vec(),
@@ -372,7 +394,8 @@ impl<B: Backend> Model<B> {
             Body::Causal(decoder) => Ok(decoder),
             Body::Classifier(..) => Err(ModelError::Unsuited {
                 model_type: self.config.model_type.clone(),
-                problem: "gives labels and does not continue texts; take a decoder such as `llama` or `qwen2`".to_owned(),
+                problem: "gives labels and does not continue texts; take a decoder such as `llama` or `qwen2`"
+                    .to_owned(),
             }),
         }
     }

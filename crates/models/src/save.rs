@@ -126,10 +126,12 @@ impl<B: Backend> Model<B> {
         let (dtype, mut stored) = (if narrow { Dtype::BF16 } else { Dtype::F32 }, Vec::new());
         for p in self.parameters() {
             let numbers = self.backend().download(&p.value)?;
-            let bytes = if narrow { narrow_bf16(&numbers) } else { numbers.iter().flat_map(|v| v.to_le_bytes()).collect() };
+            let bytes =
+                if narrow { narrow_bf16(&numbers) } else { numbers.iter().flat_map(|v| v.to_le_bytes()).collect() };
             stored.push((p.name.as_str(), p.dims.clone(), bytes));
         }
-        let bad = |e: safetensors::SafeTensorError| ModelError::BadWeights { path: path.to_owned(), reason: e.to_string() };
+        let bad =
+            |e: safetensors::SafeTensorError| ModelError::BadWeights { path: path.to_owned(), reason: e.to_string() };
         let views = stored.iter().map(|(name, dims, bytes)| Ok((*name, TensorView::new(dtype, dims.clone(), bytes)?)));
         let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(bad)?;
         let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);

@@ -7,7 +7,11 @@ use crate::zoo;
 const PROBES: u64 = 3;
 const TOLERANCE: f64 = 2e-2;
 
-fn gradients<B: Backend>(model: &Model<B>, (tokens, targets): &(Tokens, Vec<u32>), recompute: Recompute) -> Vec<Vec<f32>> {
+fn gradients<B: Backend>(
+    model: &Model<B>,
+    (tokens, targets): &(Tokens, Vec<u32>),
+    recompute: Recompute,
+) -> Vec<Vec<f32>> {
     let mut grads: Gradients<B> = model.gradients().unwrap();
     model.loss_and_gradients(tokens, targets, 1.0, recompute, &mut grads).unwrap();
     grads.0.iter().map(|g| model.backend().download(g).unwrap()).collect()
@@ -49,7 +53,11 @@ fn every_parameter_receives_its_slope<B: Backend + Clone>(backend: &B) {
         let mut model = zoo::model(backend.clone(), folder.path(), &config, &Trainable::Everything);
         let batch = zoo::batch(&model);
         let analytic = gradients(&model, &batch, Recompute::Never);
-        assert_eq!(analytic, gradients(&model, &batch, Recompute::EveryBlock), "{family}: recompute changes the gradients");
+        assert_eq!(
+            analytic,
+            gradients(&model, &batch, Recompute::EveryBlock),
+            "{family}: recompute changes the gradients"
+        );
         for (i, grad) in analytic.iter().enumerate() {
             let name = model.parameters()[i].name.clone();
             let size = grad.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>() / grad.len() as f64;

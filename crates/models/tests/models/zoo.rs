@@ -2,8 +2,11 @@
 
 use std::{fs, path::Path};
 
-use lorikeet_models::{Backend, Model, ModelConfig, Tokens, Trainable, WeightSource, random::Stream};
+use lorikeet_models::{
+    Backend, Fused, Model, ModelConfig, ModelError, Precision, Tokens, Trainable, WeightSource, random::Stream,
+};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 pub const VOCABULARY: u32 = 13;
 pub const LABELS: usize = 3;
@@ -50,6 +53,12 @@ pub fn model<B: Backend>(backend: B, folder: &Path, config: &Value, trainable: &
     let config = ModelConfig::read(folder, Some(LABELS)).unwrap();
     let source = WeightSource::Fresh { folder: folder.to_owned(), seed: 5, deviation: 0.4 };
     let mut model = Model::build(backend, config, &source, trainable, 5).unwrap();
+    disturb(&mut model);
+    model
+}
+
+/// Moves every parameter by something random.
+pub fn disturb<B: Backend>(model: &mut Model<B>) {
     let (backend, parameters) = model.parameters_mut();
     for (i, p) in parameters.iter_mut().enumerate() {
         let stream = Stream::new(11, i as u64);
@@ -57,7 +66,6 @@ pub fn model<B: Backend>(backend: B, folder: &Path, config: &Value, trainable: &
         numbers.iter_mut().enumerate().for_each(|(n, v)| *v += 0.3 * stream.normal(n as u64));
         backend.overwrite(&mut p.value, &numbers).unwrap();
     }
-    model
 }
 
 /// Three sequences of different lengths that name every token, with what is to be learned from them.
@@ -73,4 +81,30 @@ pub fn batch<B: Backend>(model: &Model<B>) -> (Tokens, Vec<u32>) {
         }
     };
     (tokens, targets)
+}
+
+/// The configuration called `name`.
+pub fn configuration(name: &str) -> Value {
+    configurations().into_iter().find(|(n, _)| *n == name).unwrap().1
+}
+
+/// A folder with the configuration and the weights of a tiny model.
+pub fn folder(name: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(Fused::new(1).unwrap(), folder.path(), &configuration(name), &Trainable::Everything);
+    let labels = ["down", "flat", "up"].map(str::to_owned);
+    let labels = if name.contains("bert") { labels.as_slice() } else { &[] };
+    model.save_whole(folder.path(), Precision::F32, labels).unwrap();
+    folder
+}
+
+/// Logits on the batch of the zoo.
+pub fn logits<B: Backend>(model: &Model<B>) -> Vec<f32> {
+    model.backend().download(&model.logits(&batch(model).0).unwrap()).unwrap()
+}
+
+/// What the error says, with `folder` for the path of the temporary folder.
+pub fn message<T>(result: Result<T, ModelError>, folder: &Path) -> String {
+    let Err(error) = result else { panic!("it was not refused") };
+    error.to_string().replace(&*folder.to_string_lossy(), "folder")
 }
