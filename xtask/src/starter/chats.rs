@@ -152,9 +152,12 @@ fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// People type carelessly now and then: no full stop, no capital at the start.
+/// People type carelessly now and then: no full stop, no capital at the start; and an instruction often stands apart from its text.
 fn worn(text: String, random: &mut Random) -> String {
     let mut text = text;
+    if random.percent(35) {
+        text = text.replacen('\n', "\n\n", 1);
+    }
     if random.percent(8) && text.ends_with(['.', '?', '!']) {
         text.pop();
     }
