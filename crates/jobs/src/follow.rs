@@ -1,0 +1,106 @@
+//! What a run does, told to those who listen: everything the registry has, in order and without gaps, and the phases of a run
+//! that works in this process. It does not matter in which process the run works, nor whether it works at all.
+
+use std::time::{Duration, Instant};
+
+use lorikeet_registry::{Registry, RunRow};
+
+use crate::hub::{Hub, Live};
+use crate::{Failure, RunEvent, codes};
+
+/// Rows of each table read at once.
+const PAGE: u32 = 2000;
+/// How long a follower sleeps at most: another process may have written.
+const POLL: Duration = Duration::from_millis(100);
+/// Shortest time between two batches.
+const BATCH_PERIOD: Duration = Duration::from_millis(34);
+/// Longest time without asking whether somebody still listens.
+const SIGN_PERIOD: Duration = Duration::from_millis(400);
+
+/// The next recorded events of a run numbered above `after`, oldest first; empty once there are none. `id` is exact.
+///
+/// # Errors
+/// Where the registry cannot be read or holds an event that no version wrote.
+pub fn recorded_since(registry: &Registry, id: &str, after: u64) -> Result<Vec<RunEvent>, Failure> {
+    let metrics = registry.metrics().since(id, after, PAGE)?;
+    let events = registry.events().since(id, after, PAGE)?;
+    // Where one table has more than a page, the other is only told up to the same number.
+    let full = |n: usize, last: Option<u64>| if n as u32 == PAGE { last.unwrap_or(u64::MAX) } else { u64::MAX };
+    let up_to =
+        full(metrics.len(), metrics.last().map(|row| row.seq)).min(full(events.len(), events.last().map(|r| r.seq)));
+    let mut all: Vec<RunEvent> = metrics.into_iter().map(RunEvent::from).collect();
+    for row in events {
+        let seq = row.seq;
+        let unknown = |e| Failure::new(codes::INTERNAL, format!("event {seq} of run `{id}` cannot be read: {e}"));
+        all.push(RunEvent::try_from(row).map_err(unknown)?);
+    }
+    all.retain(|event| event.seq <= up_to);
+    all.sort_by_key(|event| event.seq);
+    Ok(all)
+}
+
+/// Somebody who listens to one run.
+pub(crate) struct Follower<'a> {
+    pub registry: &'a Registry,
+    pub hub: &'a Hub,
+    pub id: &'a str,
+    /// Number of the last event told.
+    pub last: u64,
+    generation: u64,
+    phase: Option<RunEvent>,
+}
+
+impl<'a> Follower<'a> {
+    pub fn new(registry: &'a Registry, hub: &'a Hub, id: &'a str, last: u64) -> Self {
+        Self { registry, hub, id, last, generation: hub.look(id).generation, phase: None }
+    }
+
+    /// Tells `sink` everything until the run has ended or `sink` returns false.
+    pub fn follow(&mut self, sink: &mut dyn FnMut(Vec<RunEvent>) -> bool) -> Result<(), Failure> {
+        let mut told = Instant::now();
+        loop {
+            let live = self.hub.look(self.id);
+            let row = self.registry.runs().get(self.id)?;
+            let batch = self.next(live, &row)?;
+            let (is_empty, is_over) = (batch.is_empty(), row.status.is_final());
+            if !is_empty || told.elapsed() > SIGN_PERIOD {
+                if !sink(batch) {
+                    return Ok(());
+                }
+                told = Instant::now();
+            }
+            match (is_empty, is_over) {
+                (true, true) => return Ok(()),
+                (true, false) => self.hub.wait(POLL),
+                (false, true) => {}
+                (false, false) => std::thread::sleep(BATCH_PERIOD),
+            }
+        }
+    }
+
+    /// What is new. Where a run went back to a checkpoint, its numbers go back too, and are told from there.
+    fn next(&mut self, live: Live, row: &RunRow) -> Result<Vec<RunEvent>, Failure> {
+        if live.generation != self.generation {
+            self.generation = live.generation;
+            self.last = self.last.min(live.from);
+        } else if row.seq < self.last {
+            self.last = self.rewound_to(row)?;
+        }
+        let mut batch = recorded_since(self.registry, self.id, self.last)?;
+        self.last = batch.last().map_or(self.last, |event| event.seq);
+        let phase = live.phase.filter(|phase| self.phase.as_ref() != Some(phase));
+        if let Some(phase) = phase.filter(|phase| phase.seq == 0 || phase.seq > self.last) {
+            self.phase = Some(phase.clone());
+            batch.push(phase);
+        }
+        Ok(batch)
+    }
+
+    /// The number just before the run's latest beginning, for a run that another process took back.
+    fn rewound_to(&self, row: &RunRow) -> Result<u64, Failure> {
+        let started = self.registry.events().of_kind(self.id, "started", 0, PAGE)?;
+        // A run that goes on tells its checkpoint first and its beginning right after.
+        let before = started.last().map_or(row.seq, |event| event.seq.saturating_sub(2));
+        Ok(before.min(row.seq))
+    }
+}
