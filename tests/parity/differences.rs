@@ -58,6 +58,11 @@ impl Differences {
         }
     }
 
+    /// Whether something was compared under this heading.
+    pub fn compared(&self, what: &str) -> bool {
+        self.rows.iter().any(|r| r.what == what)
+    }
+
     /// Whether nothing was compared.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.faults.is_empty()
