@@ -1,0 +1,126 @@
+// What is known of a run: its recorded history, and every event that follows. Columns are appended to in place, since a run
+// may have a hundred thousand steps; whoever shows them is told by `version`.
+import type { RunEvent, RunHistory, StepColumns, StopReason } from '../bindings';
+
+type EventOf<K extends RunEvent['event']> = Extract<RunEvent, { event: K }>;
+
+export type Evaluated = EventOf<'evaluated'>;
+export type Phase = { name: string; unit: string; done: number; total: number | null };
+export type Sample = { step: number; prompt: string; answer: string; stop_reason: StopReason; at_ms: number };
+
+export type Trace = {
+  version: number;
+  lastSeq: number;
+  steps: StepColumns;
+  evaluations: Evaluated[];
+  samples: Sample[];
+  /** Everything but steps and phases, in order: for the log. */
+  events: RunEvent[];
+  started: EventOf<'started'> | null;
+  phase: Phase | null;
+  /** The last word: how it ended, or that it waits; null while it works. */
+  ended: EventOf<'completed' | 'failed' | 'cancelled' | 'paused'> | null;
+  elapsedMs: number;
+};
+
+export function emptyTrace(): Trace {
+  return {
+    version: 0, lastSeq: 0, evaluations: [], samples: [], events: [], started: null, phase: null, ended: null, elapsedMs: 0,
+    steps: { step: [], epoch: [], loss: [], learning_rate: [], gradient_norm: [], tokens_per_s: [], memory_bytes: [], at_ms: [] },
+  };
+}
+
+/** The trace of a recorded history. */
+export function traceOf(history: RunHistory): Trace {
+  const trace = emptyTrace();
+  trace.steps = history.steps;
+  for (const event of history.events) applyEvent(trace, event);
+  trace.lastSeq = Math.max(trace.lastSeq, history.last_seq);
+  return trace;
+}
+
+/** Adds one event. An event that is already contained changes nothing. */
+export function applyEvent(trace: Trace, event: RunEvent): void {
+  if (event.seq <= trace.lastSeq) return;
+  trace.lastSeq = event.seq;
+  trace.version++;
+  trace.elapsedMs = Math.max(trace.elapsedMs, event.elapsed_ms);
+  switch (event.event) {
+    case 'phase':
+      trace.phase = { name: event.name, unit: event.unit, done: event.done, total: event.total };
+      return;
+    case 'step':
+      forgetFrom(trace, event.step);
+      pushStep(trace.steps, event);
+      trace.phase = null;
+      trace.ended = null;
+      return;
+    case 'started':
+      trace.started = event;
+      trace.ended = null;
+      break;
+    case 'evaluated':
+      trace.evaluations = [...trace.evaluations.filter((one) => one.step !== event.step), event];
+      trace.phase = null;
+      break;
+    case 'sample':
+      trace.samples = [...trace.samples, event];
+      break;
+    case 'resumed':
+      trace.ended = null;
+      break;
+    case 'paused':
+    case 'completed':
+    case 'failed':
+    case 'cancelled':
+      trace.ended = event;
+      trace.phase = null;
+      break;
+    case 'checkpoint':
+    case 'warning':
+      break;
+  }
+  trace.events = [...trace.events, event];
+}
+
+/** A run that goes on from an earlier checkpoint does steps again: what came after it is forgotten. */
+function forgetFrom(trace: Trace, step: number): void {
+  const last = trace.steps.step.at(-1);
+  if (last === undefined || last < step) return;
+  const keep = trace.steps.step.findIndex((one) => one >= step);
+  for (const column of Object.values(trace.steps)) column.length = keep;
+  trace.evaluations = trace.evaluations.filter((one) => one.step < step);
+}
+
+function pushStep(steps: StepColumns, event: EventOf<'step'>): void {
+  steps.step.push(event.step);
+  steps.epoch.push(event.epoch);
+  steps.loss.push(event.loss);
+  steps.learning_rate.push(event.learning_rate);
+  steps.gradient_norm.push(event.gradient_norm);
+  steps.tokens_per_s.push(event.tokens_per_s);
+  steps.memory_bytes.push(event.memory_bytes);
+  steps.at_ms.push(event.at_ms);
+}
+
+/** The best validation so far, the earliest of equals. */
+export function bestEvaluation(evaluations: readonly Evaluated[]): Evaluated | null {
+  return evaluations.reduce<Evaluated | null>((best, one) => (!best || one.loss < best.loss ? one : best), null);
+}
+
+/** Seconds left, from the mean time of the steps of this stretch (checks and saves included); null before the third step. */
+export function secondsLeft(steps: StepColumns, nSteps: number | null): number | null {
+  const n = steps.step.length;
+  if (!nSteps || n < 3) return null;
+  const from = Math.max(0, n - 400);
+  const [firstStep, lastStep] = [steps.step[from] as number, steps.step[n - 1] as number];
+  const [firstMs, lastMs] = [steps.at_ms[from] as number, steps.at_ms[n - 1] as number];
+  if (lastStep <= firstStep) return null;
+  return Math.max(0, ((nSteps - lastStep) * (lastMs - firstMs)) / (lastStep - firstStep) / 1000);
+}
+
+/** Steps between checks as they were seen, to mark those to come; null before two checks. */
+export function checkEvery(evaluations: readonly Evaluated[]): number | null {
+  const steps = evaluations.map((one) => one.step).filter((step) => step > 0);
+  return steps.length && steps[0] ? steps[0] : null;
+}

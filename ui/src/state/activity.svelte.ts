@@ -1,0 +1,37 @@
+// What is alive: asked for every second, so that the sidebar and Home are never stale.
+import type { Activity } from '../bindings';
+import { commands } from '../platform/host';
+
+let current = $state<Activity | null>(null);
+let timer: ReturnType<typeof setTimeout> | undefined;
+let asking: Promise<void> | null = null;
+
+export const activity = {
+  get current(): Activity | null {
+    return current;
+  },
+};
+
+/** Asks now; used after something was started or stopped. */
+export function refreshActivity(): Promise<void> {
+  asking ??= commands
+    .app_activity()
+    .then((answer) => {
+      current = answer;
+    })
+    // The next second asks again; a host that is gone shows in every other command.
+    .catch(() => {})
+    .finally(() => {
+      asking = null;
+    });
+  return asking;
+}
+
+export function watchActivity(everyMs = 1000): () => void {
+  const tick = async () => {
+    await refreshActivity();
+    timer = setTimeout(tick, document.hidden ? everyMs * 5 : everyMs);
+  };
+  void tick();
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,94 @@
+// One run, watched: what is recorded is read first, then every event that follows arrives through a stream.
+import type { ApiError, RunDetails } from '../bindings';
+import { applyEvent, emptyTrace, traceOf, type Trace } from '../lib/trace';
+import { asApiError, commands, streams } from '../platform/host';
+
+const LIVE = new Set(['queued', 'running', 'paused']);
+
+export class FollowedRun {
+  details = $state<RunDetails | null>(null);
+  error = $state<ApiError | null>(null);
+  /** Counts up once per frame in which something arrived; the trace itself is appended to in place. */
+  version = $state(0);
+  trace: Trace = emptyTrace();
+  readonly id: string;
+  #abort = new AbortController();
+  #frame = 0;
+  #following = false;
+
+  constructor(id: string) {
+    this.id = id;
+    void this.#watch();
+  }
+
+  stop(): void {
+    this.#abort.abort();
+    cancelAnimationFrame(this.#frame);
+  }
+
+  /** Reads the run's line again, after something was asked of it. */
+  async refresh(): Promise<void> {
+    try {
+      const details = await commands.run_show({ id: this.id });
+      if (!this.#abort.signal.aborted) {
+        this.details = details;
+        this.error = null;
+      }
+    } catch (thrown) {
+      this.error = asApiError(thrown);
+    }
+  }
+
+  async #watch(): Promise<void> {
+    await this.refresh();
+    if (!this.details) return;
+    try {
+      this.trace = traceOf(await commands.run_history({ id: this.id }));
+      this.version++;
+    } catch (thrown) {
+      this.error = asApiError(thrown);
+      return;
+    }
+    await this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    if (this.#following) return;
+    this.#following = true;
+    try {
+      await this.#followWhileLive();
+    } finally {
+      this.#following = false;
+    }
+  }
+
+  async #followWhileLive(): Promise<void> {
+    while (!this.#abort.signal.aborted && this.details && LIVE.has(this.details.status)) {
+      try {
+        await streams.run_follow({ id: this.id, since_seq: this.trace.lastSeq }, ({ events }) => this.#take(events), this.#abort.signal);
+      } catch (thrown) {
+        if (this.#abort.signal.aborted) return;
+        this.error = asApiError(thrown);
+      }
+      await this.refresh();
+      // A stream that ends although the run lives is opened again, not at once.
+      await new Promise((resolve) => setTimeout(resolve, 400));
+    }
+  }
+
+  #take(events: Parameters<typeof applyEvent>[1][]): void {
+    if (!events.length) return;
+    for (const event of events) applyEvent(this.trace, event);
+    if (events.some((event) => event.event !== 'step' && event.event !== 'phase')) void this.refresh();
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.version++;
+    });
+  }
+
+  /** Goes on following a run that was resumed after it had ended. */
+  async resumed(): Promise<void> {
+    await this.refresh();
+    void this.#follow();
+  }
+}
