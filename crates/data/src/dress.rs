@@ -74,7 +74,7 @@ fn labelled(row: &Labelled, tokenizer: &Tokenizer, max_length: usize) -> Result<
 fn chat(row: &Chat, tokenizer: &Tokenizer, now_unix_s: Option<i64>) -> Result<Dressed> {
     let end_of_turn = tokenizer.end_of_turn();
     let rendered = mask::render(tokenizer.template(), row, end_of_turn.map(|token| token.text.as_str()), now_unix_s)?;
-    let mut dressed = with_spans(tokenizer, &rendered.text, &rendered.spans, false)?;
+    let mut dressed = with_spans(tokenizer, &rendered.text, &rendered.spans, true)?;
     let ends_with_answer = row.messages.last().is_some_and(|message| message.is_trained());
     if end_of_turn.is_none() && ends_with_answer {
         dressed.push_end(tokenizer);
@@ -84,23 +84,25 @@ fn chat(row: &Chat, tokenizer: &Tokenizer, now_unix_s: Option<i64>) -> Result<Dr
 
 fn prompt(row: &Prompt, tokenizer: &Tokenizer) -> Result<Dressed> {
     let text = format!("{}{}", row.prompt, row.completion);
-    let mut dressed = with_spans(tokenizer, &text, &[(row.prompt.len(), text.len())], true)?;
+    let mut dressed = with_spans(tokenizer, &text, &[(row.prompt.len(), text.len())], false)?;
     dressed.push_end(tokenizer);
     Ok(dressed)
 }
 
 fn text(text: &str, tokenizer: &Tokenizer) -> Result<Dressed> {
-    let encoded = tokenizer.without_end(tokenizer.encode(text, true)?);
+    let encoded = tokenizer.encode_open(text)?;
     let mut dressed = Dressed::default();
     dressed.push(&encoded, text, |_, _| true);
     dressed.push_end(tokenizer);
     Ok(dressed)
 }
 
-/// Encodes `text` in one go, as it is at inference, and marks the tokens inside `spans`. Where a token would reach over
+/// Encodes `text` in one go, as it is at inference, and marks the tokens inside `spans`. What a template rendered brings
+/// its own special tokens. Where a token would reach over
 /// the beginning of a span, the text is encoded in two pieces there: at inference the prompt ends at that place.
-fn with_spans(tokenizer: &Tokenizer, text: &str, spans: &[(usize, usize)], add_special: bool) -> Result<Dressed> {
-    let whole = tokenizer.without_end(tokenizer.encode(text, add_special)?);
+fn with_spans(tokenizer: &Tokenizer, text: &str, spans: &[(usize, usize)], is_rendered: bool) -> Result<Dressed> {
+    let encode = |text: &str| if is_rendered { tokenizer.encode(text, false) } else { tokenizer.encode_open(text) };
+    let whole = encode(text)?;
     let mut dressed = Dressed::default();
     if !spans.iter().any(|span| straddles(&whole, span.0)) {
         dressed.push(&whole, text, |from, to| spans.iter().any(|span| to > span.0 && from < span.1));
@@ -110,7 +112,7 @@ fn with_spans(tokenizer: &Tokenizer, text: &str, spans: &[(usize, usize)], add_s
     for (nth, span) in spans.iter().copied().chain([(text.len(), text.len())]).enumerate() {
         let piece = text.get(at..span.0).unwrap_or_default();
         let encoded = match nth {
-            0 => tokenizer.without_end(tokenizer.encode(piece, add_special)?),
+            0 => encode(piece)?,
             _ => tokenizer.encode_continuation(piece)?,
         };
         let trained_to = nth.checked_sub(1).and_then(|before| spans.get(before)).map_or(0, |before| before.1 - at);

@@ -62,6 +62,9 @@ pub(crate) struct Source<R> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) kind: Kind,
+    pub(crate) format: &'static str,
+    pub(crate) layout: &'static str,
+    pub(crate) columns: Vec<String>,
     pub(crate) text_unit: Option<TextUnit>,
     pub(crate) bad: BadRows,
 }
@@ -94,7 +97,14 @@ pub(crate) fn read_records<R: Read>(
     }
     progress(ImportProgress { bytes_read: n_read.get(), bytes_total, rows: bad.n_bad + bad.n_good });
     let text_unit = if let Format::Text(unit) = format { Some(unit) } else { None };
-    Ok(Found { kind: shape.as_ref().map_or(Kind::Text, Shape::kind), text_unit, bad })
+    Ok(Found {
+        kind: shape.as_ref().map_or(Kind::Text, Shape::kind),
+        format: format.name(),
+        layout: shape.as_ref().map_or("text", Shape::layout),
+        columns: if text_unit.is_some() { Vec::new() } else { shape.as_ref().map(Shape::columns).unwrap_or_default() },
+        text_unit,
+        bad,
+    })
 }
 
 /// The record a row is. Conversations of one file may come in several spellings; other rows are all alike.

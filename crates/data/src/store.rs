@@ -31,6 +31,12 @@ pub struct Imported {
     pub name: String,
     /// What its rows are.
     pub kind: Kind,
+    /// How the file is written: `jsonl`, `json`, `csv`, `tsv`, `text`.
+    pub format: &'static str,
+    /// How its rows are written: `alpaca`, `sharegpt`, `messages`, `prompt_completion`, `text_label`, `text`.
+    pub layout: &'static str,
+    /// The names of the values that were used; empty for plain text.
+    pub columns: Vec<String>,
     /// For plain text, what became a row.
     pub text_unit: Option<TextUnit>,
     /// Rows imported.
@@ -101,12 +107,15 @@ impl Store {
         let name = options.name.clone().unwrap_or_else(|| {
             source.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned())
         });
-        let Found { kind, text_unit, bad } = found;
+        let Found { kind, format, layout, columns, text_unit, bad } = found;
         let (description, first) = partial.finish(&self.root, kind, &name)?;
         Ok(Imported {
             hash: description.hash,
             name,
             kind,
+            format,
+            layout,
+            columns,
             text_unit,
             n_rows: description.n_rows,
             n_bad: bad.n_bad,

@@ -44,6 +44,8 @@ pub struct Tokenizer {
     pad: Option<SpecialToken>,
     stop_ids: Vec<u32>,
     end_of_turn: Option<SpecialToken>,
+    /// Whether the tokenizer puts the end token behind every text of its own accord.
+    adds_end: bool,
     template: ChatTemplate,
 }
 
@@ -60,10 +62,10 @@ impl Tokenizer {
             inner.token_to_id(&text).map(|id| SpecialToken { text, id })
         };
         let (bos, eos, pad) = (special("bos_token"), special("eos_token"), special("pad_token"));
-        let starts_with_bos = match (&bos, inner.encode("a", true)) {
-            (Some(bos), Ok(encoding)) => encoding.get_ids().first() == Some(&bos.id),
-            _ => false,
-        };
+        let around = inner.encode("a", true).map_err(|cause| files.fault("tokenizer.json", &cause.to_string()))?;
+        let around = around.get_ids();
+        let starts_with_bos = bos.as_ref().is_some_and(|bos| around.first() == Some(&bos.id));
+        let adds_end = eos.as_ref().is_some_and(|eos| around.len() > 1 && around.last() == Some(&eos.id));
         let has = |token: &str| inner.token_to_id(token).is_some();
         let chat_ml = has("<|im_start|>") && has("<|im_end|>");
         let spelled = |token: &Option<SpecialToken>| token.as_ref().map(|token| token.text.clone()).unwrap_or_default();
@@ -75,7 +77,7 @@ impl Tokenizer {
         stop_ids.extend(eos.as_ref().map(|token| token.id));
         let folder = folder.to_owned();
         let mut tokenizer =
-            Tokenizer { folder, inner, bos, eos, pad, stop_ids: Vec::new(), end_of_turn: None, template };
+            Tokenizer { folder, inner, bos, eos, pad, stop_ids: Vec::new(), end_of_turn: None, adds_end, template };
         tokenizer.end_of_turn = tokenizer.find_end_of_turn(&stop_ids);
         stop_ids.extend(tokenizer.end_of_turn.as_ref().map(|token| token.id));
         tokenizer.stop_ids = stop_ids.into_iter().collect();
@@ -85,7 +87,7 @@ impl Tokenizer {
     /// The first token of what the template writes after an assistant's words, if it is special or ends an answer.
     fn find_end_of_turn(&self, stop_ids: &BTreeSet<u32>) -> Option<SpecialToken> {
         let after = self.template.text_after_turn()?;
-        let id = *self.encode(after, false).ok()?.ids.first()?;
+        let id = *self.encode_continuation(after).ok()?.ids.first()?;
         let text = self.inner.id_to_token(id)?;
         let is_end = (self.is_special(id) || stop_ids.contains(&id)) && after.starts_with(&text);
         is_end.then_some(SpecialToken { text, id })
@@ -224,18 +226,19 @@ impl Tokenizer {
 
     /// The prompt of a bare text, as token ids.
     pub fn text_prompt(&self, text: &str) -> Result<Vec<u32>> {
-        Ok(self.encode(text, true).map(|encoded| self.without_end(encoded))?.ids)
+        Ok(self.encode_open(text)?.ids)
     }
 
-    /// Removes an end token that the tokenizer adds after a text: nothing could follow it.
-    pub(crate) fn without_end(&self, mut encoded: Encoded) -> Encoded {
-        let ends = |ids: &[u32]| ids.len() > 1 && self.eos.as_ref().is_some_and(|eos| ids.last() == Some(&eos.id));
-        if ends(&encoded.ids) {
+    /// Encodes a text that something is to follow: with the beginning token, where the tokenizer adds one, and without
+    /// the end token.
+    pub(crate) fn encode_open(&self, text: &str) -> Result<Encoded> {
+        let mut encoded = self.encode(text, true)?;
+        if self.adds_end {
             encoded.ids.pop();
             encoded.starts.pop();
             encoded.ends.pop();
         }
-        encoded
+        Ok(encoded)
     }
 
     /// A decoder for tokens that arrive one by one.

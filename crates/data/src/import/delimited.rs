@@ -70,12 +70,12 @@ impl<R: Read> Records<R> {
 
     /// Reads the record that begins with `first`, over as many lines as its quoted cells take.
     fn record_from(&mut self, first: Line) -> io::Result<Result<Cells, BadRow>> {
-        let number = first.number;
+        let (number, first_length) = (first.number, first.bytes.len());
         let mut parser =
             Parser { dialect: self.dialect, cells: Cells { line: number, ..Cells::default() }, at: 0, is_open: false };
         let mut further: VecDeque<Line> = VecDeque::new();
         let mut progress = parser.feed(first.bytes);
-        while let Progress::Open { .. } = progress {
+        while let Progress::Open = progress {
             let is_long = parser.cells.bytes.len() > MAX_ROW_BYTES;
             if is_long || (self.is_cautious && further.len() >= CAUTIOUS_LINES) {
                 break;
@@ -87,19 +87,27 @@ impl<R: Read> Records<R> {
             }
             progress = parser.feed(line.bytes);
         }
-        let (at, reason) = match progress {
-            Progress::Done => return Ok(Ok(parser.cells)),
-            Progress::Open { at } => {
-                (at, "this quote is never closed; double quotes inside a cell, or remove it".to_owned())
-            }
-            Progress::TextBehindQuote { at } => {
-                (at, "there is text behind a closing quote; double quotes inside a cell".to_owned())
+        if matches!(progress, Progress::Done) {
+            return Ok(Ok(parser.cells));
+        }
+        let first_line = parser.cells.bytes.get(..first_length).unwrap_or_default();
+        let complaint = match progress {
+            Progress::TextBehindQuote { at } if further.is_empty() => BadRow::at(
+                first_line,
+                number,
+                1,
+                at,
+                "there is text behind a closing quote; double the quotes inside a cell",
+            ),
+            _ => {
+                let at = parser.cells.places.iter().rfind(|place| **place < first_length).copied().unwrap_or(0);
+                let reason = "the quote that begins this cell is not closed where the cell ends; double the quotes inside a cell";
+                BadRow::at(first_line, number, 1, at, reason)
             }
         };
-        let complaint = BadRow::at(&parser.cells.bytes, number, 1, at, reason);
         if !further.is_empty() {
-            self.is_cautious = true;
             // The fault is in the first line; the lines that its quote swallowed are rows of their own.
+            self.is_cautious = true;
             further.append(&mut self.again);
             self.again = further;
         }
@@ -110,8 +118,8 @@ impl<R: Read> Records<R> {
 enum Progress {
     /// The record is whole.
     Done,
-    /// A quoted cell that begins at this byte goes on in the next line.
-    Open { at: usize },
+    /// A quoted cell goes on in the next line.
+    Open,
     /// A quoted cell is followed by something that is not a delimiter.
     TextBehindQuote { at: usize },
 }
@@ -167,8 +175,7 @@ impl Parser {
 
     /// Reads on in a quoted cell.
     fn quoted(&mut self) -> Progress {
-        let opened_at = self.cells.places.last().copied().unwrap_or(0);
-        let Some(cell) = self.cells.values.last_mut() else { return Progress::Open { at: opened_at } };
+        let Some(cell) = self.cells.values.last_mut() else { return Progress::Open };
         while let Some(byte) = self.cells.bytes.get(self.at).copied() {
             self.at += 1;
             if byte != b'"' {
@@ -184,7 +191,7 @@ impl Parser {
                 _ => return Progress::Done,
             }
         }
-        Progress::Open { at: opened_at }
+        Progress::Open
     }
 }
 
@@ -267,18 +274,35 @@ mod tests {
 
     #[test]
     fn quotes_delimiters_and_line_breaks_inside_cells_are_read() {
-        insta::assert_snapshot!(rows(b"a,\"b,\"\"c\"\"\nd\"\r\n\n,\"\"\n1,2,\n", &["x", "y"]), @r#""#);
+        insta::assert_snapshot!(rows(b"a,\"b,\"\"c\"\"\nd\"\r\n\n,\"\"\n1,2,\n", &["x", "y"]), @r#"
+        1 {"x":"a","y":"b,\"c\"\nd"}
+        4 {"x":"","y":""}
+        5 {"x":"1","y":"2"}
+        "#);
     }
 
     #[test]
     fn a_quote_never_closed_costs_one_line() {
-        insta::assert_snapshot!(rows(b"a,b\nc,\"d\ne,f\n\"g\",h\n", &["x", "y"]), @r#""#);
-        insta::assert_snapshot!(rows(b"a,\"b\"c,d\n1,2\n", &["x", "y"]), @r#""#);
+        insta::assert_snapshot!(rows(b"a,b\nc,\"d\ne,f\n\"g\",h\n", &["x", "y"]), @r#"
+        1 {"x":"a","y":"b"}
+        line 2, column 3: the quote that begins this cell is not closed where the cell ends; double the quotes inside a cell: `c,"d`
+        3 {"x":"e","y":"f"}
+        4 {"x":"g","y":"h"}
+        "#);
+        insta::assert_snapshot!(rows(b"a,\"b\"c,d\n1,2\n", &["x", "y"]), @r#"
+        line 1, column 6: there is text behind a closing quote; double the quotes inside a cell: `a,"b"c,d`
+        2 {"x":"1","y":"2"}
+        "#);
     }
 
     #[test]
     fn ragged_rows_are_told_with_their_place() {
-        insta::assert_snapshot!(rows(b"a\nb,c,d\ne,\xff\nf,\0\n", &["x", "y"]), @r#""#);
+        insta::assert_snapshot!(rows(b"a\nb,c,d\ne,\xff\nf,\0\n", &["x", "y"]), @r#"
+        line 1, column 2: this row has 1 of 2 cells; is a delimiter missing?: `a`
+        line 2, column 5: this cell stands behind the 2 columns that have a name; put quotes around a text that contains the delimiter: `b,c,d`
+        line 3, column 3: byte 0xff is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `e,�`
+        line 4, column 3: a NUL byte is not text; remove it: `f,\u{0}`
+        "#);
     }
 
     #[test]

@@ -125,11 +125,14 @@ impl<R: Read> JsonDocument<R> {
                 break;
             }
         }
-        if let Place::Array { needs_comma } = &mut self.place {
-            *needs_comma = true;
+        let is_cut_off = value.depth > 0 || value.in_string;
+        match &mut self.place {
+            place if is_cut_off => *place = Place::End,
+            Place::Array { needs_comma } => *needs_comma = !value.took_comma,
+            _ => {}
         }
         let complaint = |reason: String| Ok(Err(BadRow::at(&value.kept, line, column, 0, reason)));
-        if value.depth > 0 || value.in_string {
+        if is_cut_off {
             return complaint(
                 "the file ends inside this row: a quote or bracket is missing, or it is cut off".to_owned(),
             );
@@ -160,6 +163,11 @@ struct Value {
     in_string: bool,
     is_escaped: bool,
     was_bracket: bool,
+    /// Closing brackets, and whether there is a comma, since the last other character of a string.
+    n_closing: u64,
+    has_comma: bool,
+    /// Whether the value ended with a string that lost its quote and took the comma behind the value along.
+    took_comma: bool,
 }
 
 impl Value {
@@ -183,14 +191,7 @@ impl Value {
         }
         self.n_bytes += 1;
         if self.in_string {
-            match byte {
-                _ if self.is_escaped => self.is_escaped = false,
-                b'\\' => self.is_escaped = true,
-                // A string cannot go over a line break: its quote is missing. What follows is read as outside of it, so
-                // that the rows behind are not lost.
-                b'"' | b'\n' => self.in_string = false,
-                _ => {}
-            }
+            self.push_in_string(byte);
             return;
         }
         match byte {
@@ -201,6 +202,28 @@ impl Value {
             }
             b'}' | b']' => self.depth = self.depth.saturating_sub(1),
             _ => {}
+        }
+    }
+
+    fn push_in_string(&mut self, byte: u8) {
+        match byte {
+            _ if self.is_escaped => self.is_escaped = false,
+            b'\\' => self.is_escaped = true,
+            b'"' => self.in_string = false,
+            // A string cannot go over a line break: its quote is missing. Brackets at the end of the line were meant as
+            // brackets, so that the rows behind are not lost.
+            b'\n' => {
+                self.in_string = false;
+                self.depth = self.depth.saturating_sub(self.n_closing);
+                self.took_comma = self.depth == 0 && self.has_comma;
+            }
+            _ => {}
+        }
+        match byte {
+            b'}' | b']' => self.n_closing += 1,
+            b',' => self.has_comma = true,
+            b' ' | b'\t' | b'\r' => {}
+            _ => (self.n_closing, self.has_comma) = (0, false),
         }
     }
 }
@@ -260,31 +283,61 @@ mod tests {
     #[test]
     fn an_array_is_cut_into_its_elements() {
         let text = "[\n {\"a\": \"é]}\\\"\"}, {\"a\": [1, {\"b\": 2}]}\n]\n";
-        insta::assert_snapshot!(rows(JsonDocument::new(text.as_bytes())).join("\n"), @r#""#);
+        insta::assert_snapshot!(rows(JsonDocument::new(text.as_bytes())).join("\n"), @r#"
+        2:2 {"a":"é]}\""}
+        2:18 {"a":[1,{"b":2}]}
+        "#);
     }
 
     #[test]
     fn rows_behind_a_bad_one_are_still_read() {
         let text = "[{\"a\": 1},\n {\"a\": \"open},\n {\"a\" 3},\n 4, [5], null {\"a\": 6}]x";
-        insta::assert_snapshot!(rows(JsonDocument::new(text.as_bytes())).join("\n"), @r#""#);
+        insta::assert_snapshot!(rows(JsonDocument::new(text.as_bytes())).join("\n"), @r#"
+        1:2 {"a":1}
+        line 2, column 15: not valid JSON: a text is not closed where its line ends: `{"a": "open},\n`
+        line 3, column 7: not valid JSON: expected `:`: `{"a" 3}`
+        line 4, column 2: a row must be an object `{…}`, and this is a number: `4`
+        line 4, column 5: a row must be an object `{…}`, and this is a list: `[5]`
+        line 4, column 10: a row must be an object `{…}`, and this is null: `null`
+        line 4, column 15: a comma is missing before this row
+        4:15 {"a":6}
+        line 4, column 24: there is text behind the end of the array
+        "#);
     }
 
     #[test]
     fn a_document_cut_off_says_so() {
-        insta::assert_snapshot!(rows(JsonDocument::new(&b"[{\"a\": 1}, {\"a\": "[..])).join("\n"), @r#""#);
-        insta::assert_snapshot!(rows(JsonDocument::new(&b"[{\"a\": 1},"[..])).join("\n"), @r#""#);
+        insta::assert_snapshot!(rows(JsonDocument::new(&b"[{\"a\": 1}, {\"a\": "[..])).join("\n"), @r#"
+        1:2 {"a":1}
+        line 1, column 12: the file ends inside this row: a quote or bracket is missing, or it is cut off: `{"a": `
+        "#);
+        insta::assert_snapshot!(rows(JsonDocument::new(&b"[{\"a\": 1},"[..])).join("\n"), @r#"
+        1:2 {"a":1}
+        line 1, column 11: the file ends before its array does: it is cut off
+        "#);
     }
 
     #[test]
     fn objects_need_no_array_around_them() {
-        insta::assert_snapshot!(rows(JsonDocument::new(&b"{\"a\":\n1}\n{\"a\": 2}"[..])).join("\n"), @r#""#);
+        insta::assert_snapshot!(rows(JsonDocument::new(&b"{\"a\":\n1}\n{\"a\": 2}"[..])).join("\n"), @r#"
+        1:1 {"a":1}
+        3:1 {"a":2}
+        "#);
     }
 
     #[test]
     fn lines_are_told_with_the_place_of_the_fault() {
         let text = "{\"a\": 1}\n\n{\"a\": \"\u{e9}\", b}\n[1]\n{\"a\": \"\u{1}\"}\n";
-        insta::assert_snapshot!(rows(JsonLines::new(text.as_bytes())).join("\n"), @r#""#);
-        insta::assert_snapshot!(rows(JsonLines::new(&b"{\"a\": \"caf\xe9\"}\n{\"a\":\"\0\"}"[..])).join("\n"), @r#""#);
+        insta::assert_snapshot!(rows(JsonLines::new(text.as_bytes())).join("\n"), @r#"
+        1:1 {"a":1}
+        line 3, column 12: not valid JSON: key must be a string: `{"a": "é", b}`
+        line 4, column 1: a row must be an object `{…}`, and this is a list: `[1]`
+        line 5, column 8: not valid JSON: control character (\u0000-\u001F) found while parsing a string: `{"a": "\u{1}"}`
+        "#);
+        insta::assert_snapshot!(rows(JsonLines::new(&b"{\"a\": \"caf\xe9\"}\n{\"a\":\"\0\"}"[..])).join("\n"), @r#"
+        line 1, column 11: byte 0xe9 is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `{"a": "caf�"}`
+        line 2, column 7: a NUL byte is not text; remove it: `{"a":"\u{0}"}`
+        "#);
     }
 
     #[test]

@@ -79,17 +79,22 @@ pub(crate) fn parse_object(bytes: &[u8], line: u64, column: u64) -> RowResult {
             };
             Err(complaint(0, format!("a row must be an object `{{…}}`, and this is {found}")))
         }
-        Err(cause) => Err(complaint(place(text, &cause), format!("not valid JSON: {}", words(&cause)))),
+        Err(cause) => {
+            let at = place(text, &cause);
+            let is_open = text.as_bytes().get(at) == Some(&b'\n');
+            let why = if is_open { "a text is not closed where its line ends".to_owned() } else { words(&cause) };
+            Err(complaint(at, format!("not valid JSON: {why}")))
+        }
     }
 }
 
-/// The byte a JSON error points at.
+/// The byte a JSON error points at; column 0 is the line break before the line.
 fn place(text: &str, cause: &serde_json::Error) -> usize {
     let line_start = match cause.line().checked_sub(2) {
         Some(nth) => text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').nth(nth).map_or(0, |(at, _)| at + 1),
         None => 0,
     };
-    line_start + cause.column().saturating_sub(1)
+    (line_start + cause.column()).saturating_sub(1)
 }
 
 /// The error without its own place, which is relative to the row.

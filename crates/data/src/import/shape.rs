@@ -121,6 +121,37 @@ impl Shape {
         }
     }
 
+    /// How the rows are written, by the field's names for it.
+    pub(crate) fn layout(&self) -> &'static str {
+        match self {
+            Shape::Messages { turns, .. } if turns.trim().to_lowercase().starts_with("conversation") => "sharegpt",
+            Shape::Messages { .. } => "messages",
+            Shape::Alpaca { .. } => "alpaca",
+            Shape::Turn { .. } | Shape::Prompt { .. } => "prompt_completion",
+            Shape::Labelled { .. } => "text_label",
+            Shape::Text { .. } => "text",
+            Shape::Preference => "preference",
+            Shape::Judged => "judged",
+            Shape::Parallel => "parallel",
+        }
+    }
+
+    /// The names of the values that are used, in the file's spelling.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        let names: [Option<&String>; 5] = match self {
+            Shape::Messages { turns, tools, system } => [Some(turns), tools.as_ref(), system.as_ref(), None, None],
+            Shape::Alpaca { instruction, input, output, system, history } => {
+                [Some(instruction), input.as_ref(), Some(output), system.as_ref(), history.as_ref()]
+            }
+            Shape::Turn { question, answer, system } => [Some(question), Some(answer), system.as_ref(), None, None],
+            Shape::Prompt { prompt, completion } => [Some(prompt), Some(completion), None, None, None],
+            Shape::Labelled { text, pair, label } => [Some(text), pair.as_ref(), Some(label), None, None],
+            Shape::Text { text } => [Some(text), None, None, None, None],
+            Shape::Preference | Shape::Judged | Shape::Parallel => [None; 5],
+        };
+        names.into_iter().flatten().cloned().collect()
+    }
+
     /// What such rows are called, for messages.
     pub(crate) fn words(&self) -> &'static str {
         match self {

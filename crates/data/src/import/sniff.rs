@@ -28,6 +28,17 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// The usual ending of such files.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Format::JsonLines => "jsonl",
+            Format::Json => "json",
+            Format::Table { dialect, .. } if dialect.delimiter == b'\t' => "tsv",
+            Format::Table { .. } => "csv",
+            Format::Text(_) => "text",
+        }
+    }
+
     /// Reads the rows of `input`.
     pub(crate) fn rows<'a, R: io::Read + 'a>(&self, input: R) -> Box<dyn Rows + 'a> {
         match self {

@@ -70,7 +70,15 @@ fn special_tokens_are_those_of_the_model() {
             tokenizer.template().origin(),
         );
     }
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+    bert-base-uncased: bos none, eos none, pad [PAD] 0, end of turn none, stop [], template Plain
+    gpt2: bos <|endoftext|> 50256, eos <|endoftext|> 50256, pad none, end of turn <|endoftext|> 50256, stop [50256], template Plain
+    llama2: bos <s> 1, eos </s> 2, pad none, end of turn none, stop [2], template Plain
+    mistral-v0.3: bos <s> 1, eos </s> 2, pad none, end of turn </s> 2, stop [2], template Model
+    phi-3-mini: bos <s> 1, eos <|endoftext|> 32000, pad <|endoftext|> 32000, end of turn <|end|> 32007, stop [32000, 32007], template Model
+    qwen2.5: bos none, eos <|im_end|> 151645, pad <|endoftext|> 151643, end of turn <|im_end|> 151645, stop [151645], template Model
+    roberta-base: bos none, eos none, pad none, end of turn none, stop [], template Plain
+    "#);
 }
 
 #[test]
