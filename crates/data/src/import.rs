@@ -209,6 +209,13 @@ fn expected(values: &Map<String, Value>) -> String {
     if listed.is_empty() {
         listed.push_str("nothing");
     }
+    let is_list_of_rows = |value: &Value| {
+        let first = value.as_array().and_then(|rows| rows.first()).and_then(Value::as_object);
+        first.is_some_and(|row| Shape::of(row, None).is_some())
+    };
+    if let Some((name, _)) = values.iter().find(|(_, value)| is_list_of_rows(value)) {
+        return format!("the rows are in its list `{name}`; save that list alone as the file");
+    }
     format!(
         "a row has {listed}; expected `messages`, `conversations`, `instruction` with `output`, `prompt` with `completion`, a text with a `label`, or `text`{}",
         near.unwrap_or_default()

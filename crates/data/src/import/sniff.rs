@@ -154,14 +154,14 @@ impl Head<'_> {
         if lines.iter().any(|line| is_object(line)) {
             return Some(Format::JsonLines);
         }
-        // An object that goes over several lines ends inside the beginning, or all of the file has been seen.
-        let mut document = JsonDocument::new(self.bytes);
-        let is_object_whole = matches!(document.next_row(), Ok(Some(Ok(_))));
-        if is_object_whole && lines.len() > 1 {
-            return Some(Format::Json);
+        let text = self.bytes.trim_ascii_start();
+        let first_line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if !self.is_all && first_line.len() == text.len() {
+            return None;
         }
-        let has_line = self.bytes.trim_ascii_start().contains(&b'\n');
-        (self.is_all || has_line).then_some(Format::JsonLines)
+        // A line that is closed was meant to be a row of its own.
+        let is_closed = first_line.trim_ascii_end().ends_with(b"}");
+        Some(if is_closed { Format::JsonLines } else { Format::Json })
     }
 
     fn text_unit(&self, whole: &[u8]) -> TextUnit {
