@@ -1,7 +1,7 @@
 // How every chart of the window is drawn: hairlines across, a baseline, round ticks, lines by role. Knows uPlot and the
 // tokens; receives ready series.
 import uPlot from 'uplot';
-import { logTicks, span, ticks } from '../lib/ticks';
+import { logTicks, span, ticks, topTick } from '../lib/ticks';
 
 export type Line = {
   values: (number | null)[];
@@ -49,18 +49,18 @@ export function options(look: Look, width: number, height: number): uPlot.Option
       {
         stroke: () => token('--text-3'), font: font(), size: look.compact ? 20 : 24, gap: look.compact ? 2 : 6, grid: quiet, ticks: quiet,
         border: { show: true, stroke: () => token('--line-2'), width: 1 },
-        splits: (u) => xSplits(u, look), values: (_u, splits) => splits.map((value, i) => look.xText(value, i === splits.length - 1)),
+        splits: (u) => xSplits(u, look), values: (_u, splits) => splits.map(() => ''),
       },
       {
         stroke: () => token('--text-3'), font: font(), size: 36, gap: 8, ticks: quiet, border: quiet,
         grid: { show: true, stroke: () => token('--grid'), width: 1 },
-        splits: (_u, _i, low, high) => (look.log ? logTicks(low, high) : ticks(low, high, look.compact ? 1.6 : 3.6)),
-        values: (_u, splits) => splits.map(look.yText),
+        splits: (_u, _i, low, high) => (look.log ? logTicks(low, high) : look.compact ? [0, topTick(high / 1.08).tick] : ticks(low, high, 3.6)),
+        values: (_u, splits) => splits.map((value) => (look.compact ? '' : look.yText(value))),
       },
     ],
     series: [{}, ...look.lines.map((line) => series(line, look.compact))],
     hooks: {
-      draw: [look.over],
+      draw: [(u) => paintX(u, look), (u) => look.compact && paintY(u, look), look.over],
       setCursor: [(u) => look.onCursor(u.cursor.idx ?? null, u.cursor.left ?? -1)],
       setSelect: [
         (u) => {
@@ -78,6 +78,8 @@ function series(line: Line, compact: boolean): uPlot.Series {
     stroke: line.kind === 'raw' ? () => faint(color()) : color,
     width: line.kind === 'raw' ? 1 : compact ? 1.5 : 1.75,
     spanGaps: dots,
+    // Whole pixels would turn a gentle slope into stairs.
+    pxAlign: 0,
     points: dots ? { show: true, size: 6, width: 1.5, stroke: color, fill: () => token('--surface') } : { show: false },
   };
 }
@@ -92,7 +94,7 @@ function cursor(look: Look): uPlot.Cursor {
   return {
     y: false,
     drag: { x: true, y: false, setScale: false },
-    points: { size: 7, width: 1.5, stroke: () => token('--surface'), fill: (_u, i) => token(look.lines[i - 1]?.color ?? '--text-2'), show: true },
+    points: { size: 7, width: 1.5, stroke: () => token('--surface'), fill: (_u, i) => token(look.lines[i - 1]?.color ?? '--text-2')},
     sync: { key: look.sync, setSeries: false, scales: ['x', null], filters: { pub: moving, sub: moving } },
     bind: {
       dblclick: () => () => {
@@ -110,14 +112,41 @@ function xSplits(u: uPlot, look: Look): number[] {
   if (look.compact) return [low, high];
   const step = (high - low) / 5;
   // The end of the run is always named; ticks too close to it are left out.
-  return [...ticks(low, high, 5).filter((value) => Number.isInteger(value) && value <= high - step * 0.6), high];
+  return [...ticks(low, high, 6).filter((value) => Number.isInteger(value) && value <= high - step * 0.6), high];
 }
 
 function yRange(u: uPlot, look: Look): [number, number] {
   const [from, to] = u.series[0]?.idxs ?? [0, u.data[0].length - 1];
   const [low, high] = span(u.data.slice(1).map((values) => Array.prototype.slice.call(values, from, to + 1) as (number | null)[]));
-  if (look.fromZero) return [0, high > 0 ? high : 1];
+  if (look.fromZero) return [0, topTick(high).end];
   return look.log && low <= 0 ? [Math.max(high / 1000, 1e-9), Math.max(high, 1e-6)] : [low, high];
+}
+
+/** Words under the baseline: the first begins at its tick, the last ends at it, so that none is cut off. */
+function paintX(u: uPlot, look: Look): void {
+  const { ctx, bbox } = u;
+  const splits = xSplits(u, look);
+  ctx.save();
+  ctx.font = font();
+  ctx.fillStyle = token('--text-3');
+  ctx.textBaseline = 'alphabetic';
+  splits.forEach((value, i) => {
+    ctx.textAlign = i === 0 ? 'left' : i === splits.length - 1 ? 'right' : 'center';
+    ctx.fillText(look.xText(value, i === splits.length - 1), u.valToPos(value, 'x', true), bbox.top + bbox.height + (look.compact ? 15 : 20) * px(u));
+  });
+  ctx.restore();
+}
+
+/** Words of a small chart's y axis stand at its left edge, under its title. */
+function paintY(u: uPlot, look: Look): void {
+  const { ctx } = u;
+  ctx.save();
+  ctx.font = font();
+  ctx.fillStyle = token('--text-3');
+  ctx.textAlign = 'left';
+  ctx.textBaseline = 'middle';
+  for (const value of [0, topTick((u.scales['y']?.max ?? 1) / 1.08).tick]) ctx.fillText(look.yText(value), 0, u.valToPos(value, 'y', true));
+  ctx.restore();
 }
 
 /** Short ticks on the baseline for what is to come. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytes, duration, fileName, fixed, gigabytes, group, measure, moment, percent, rate, seconds, short } from './format';
+import { bytes, duration, fileName, fixed, gigabytes, group, measure, moment, percent, rate, rateFixed, seconds, short } from './format';
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');
 
@@ -22,10 +22,11 @@ describe('numbers', () => {
     expect([0.2, 12, 59.6, 300, 6720, 7200, 200_000].map(duration).map(plain)).toEqual([
       'under 1 s', '12 s', '1 min', '5 min', '1 h 52 min', '2 h', '2 days 7 h',
     ]);
-    expect(plain(seconds(0.64))).toBe('0.6 s');
+    expect([0.64, 0.02].map(seconds).map(plain)).toEqual(['0.6 s', '20 ms']);
   });
   it('writes rates and shares as the field does', () => {
     expect([7.97e-5, 2e-4, 0.01, 0].map(rate)).toEqual(['7.97e-5', '2e-4', '0.01', '0']);
+    expect([7.5e-5, 2e-4].map(rateFixed)).toEqual(['7.50e-5', '2.00e-4']);
     expect(plain(percent(0.827))).toBe('82.7 %');
     expect([1.31, 11.94, 120.55].map(measure)).toEqual(['1.310', '11.94', '120.5']);
     expect(measure(Number.NaN)).toBe('·');

@@ -44,8 +44,9 @@ export function duration(seconds: number): string {
   return hours % 24 ? `${days} days ${hours % 24}${NBSP}h` : `${days} days`;
 }
 
-/** Seconds with one digit, for short work: "0.6 s". */
+/** Seconds with one digit, for short work: "0.6 s"; less than a tenth in milliseconds. */
 export function seconds(value: number): string {
+  if (value < 0.1) return `${Math.max(1, Math.round(value * 1000))}${NBSP}ms`;
   return value < 10 ? `${fixed(value, 1)}${NBSP}s` : duration(value);
 }
 
@@ -67,6 +68,12 @@ export function rate(value: number): string {
   if (Math.abs(value) >= 0.01) return String(Number(value.toPrecision(3)));
   const [mantissa = '', exponent = ''] = value.toExponential(2).split('e');
   return `${String(Number(mantissa))}e${String(Number(exponent))}`;
+}
+
+/** A learning rate with always three figures, for columns and values that change: "7.50e-5". */
+export function rateFixed(value: number): string {
+  const [mantissa = '', exponent = ''] = value.toExponential(2).split('e');
+  return value === 0 ? '0' : `${mantissa}e${Number(exponent)}`;
 }
 
 /** 9_770_000 → "9.77 M". */

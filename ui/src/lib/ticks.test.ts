@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { logTicks, span, ticks } from './ticks';
+import { logTicks, span, ticks, topTick } from './ticks';
 
 it('takes round steps', () => {
   expect(ticks(1.2, 2.75)).toEqual([1.5, 2, 2.5]);
@@ -25,4 +25,9 @@ it('spans values and leaves out the wildest of many', () => {
   const [same, other] = span([[2, 2]]);
   expect(same).toBeLessThan(2);
   expect(other).toBeGreaterThan(2);
+});
+
+it('names one round value near the top of a small chart', () => {
+  expect([903, 2.3, 1.19, 2e-4, 0].map((high) => topTick(high).tick)).toEqual([1000, 2, 1, 2e-4, 1]);
+  for (const high of [903, 2.3, 1.19, 2e-4]) expect(topTick(high).end).toBeGreaterThanOrEqual(high);
 });

@@ -11,6 +11,15 @@ export function ticks(low: number, high: number, most = 4): number[] {
   return out;
 }
 
+/** For a small chart that begins at 0: the one tick beside 0, and where the axis ends. */
+export function topTick(high: number): { tick: number; end: number } {
+  if (!(high > 0)) return { tick: 1, end: 1 };
+  const power = 10 ** Math.floor(Math.log10(high * 1.15));
+  const unit = [5, 2, 1].find((one) => one * power <= high * 1.15) ?? 1;
+  const tick = Number((unit * power).toPrecision(6));
+  return { tick, end: Math.max(tick, high * 1.08) };
+}
+
 /** Powers of ten and their 2 and 5 within [low, high], for a logarithmic axis. */
 export function logTicks(low: number, high: number): number[] {
   if (!(low > 0) || !(high > low)) return [];

@@ -41,8 +41,8 @@ export function stopAnswers(): void {
 }
 
 function add<T extends Turn>(run: string, turn: T): T {
-  (turnsByRun[run] ??= []).push(turn);
-  // Read back: writes must go through the reactive copy.
+  // Written and read back through the reactive copy, so that what is written later is seen.
+  turnsByRun[run] = [...(turnsByRun[run] ?? []), turn];
   return turnsByRun[run].at(-1) as T;
 }
 

@@ -2,7 +2,7 @@
 import type {
   DatasetKind, ErrorCode, ImportProgress, RunDetails, RunEstimate, RunEvent, RunMetrics, RunStatus, SettingGroup, StopReason, Task,
 } from '../bindings';
-import { bytes, duration, fixed, group, measure, NBSP, percent, rate, seconds } from '../lib/format';
+import { bytes, duration, fixed, group, measure, NBSP, percent, rateFixed, seconds } from '../lib/format';
 import type { Verdict } from '../lib/verdict';
 
 export type Piece = string | { strong: string };
@@ -105,6 +105,7 @@ export const home = {
   preview: 'Preview',
   refused: (n: number, name: string) => `${counted(n, 'row', 'rows')} of ${name} cannot be used`,
   keepGood: (n: number) => `Keep the ${counted(n, 'good row', 'good rows')}`,
+  startOver: 'Start over',
   moreBad: (n: number) => `and ${group(n)} more`,
   samples: 'No file at hand? Start from a sample:',
   built: 'Built in', here: 'On this computer', gone: 'Its folder is gone',
@@ -264,6 +265,7 @@ export const run = {
   leftUnknown: 'Time left shows after a few steps',
   waiting: (n: number) => (n > 0 ? `Waits for ${counted(n, 'other run', 'other runs')}` : 'Starts in a moment'),
   pausedAt: (step: number) => `Paused after step ${group(step)}`,
+  endedAt: (step: number) => `Ended after step ${group(step)}`,
   phase: (name: string) => phases[name] ?? name,
   phaseDone: (done: number, total: number | null, unit: string) => (unit === 'bytes' ? (total === null ? bytes(done) : `${bytes(done)} of ${bytes(total)}`) : total === null ? `${group(done)} ${unit}` : `${group(done)} of ${group(total)} ${unit}`),
   step: (step: number, of: number | null) => (of === null ? `Step ${group(step)}` : `Step ${group(step)} of ${group(of)}`),
@@ -288,7 +290,7 @@ export const run = {
   checkpoints: 'Checkpoints', keptNote: 'the best and the latest are kept', noCheckpoints: 'The first checkpoint is saved at the first check.',
   ckStep: 'Step', ckLoss: 'Validation loss', ckSaved: 'Saved', bestTag: 'best',
   folder: 'Folder', copyPath: 'Copy the path',
-  cutText: (reason: StopReason) => (reason === 'length' ? '… did not stop, cut' : reason === 'cancelled' ? '… stopped' : ''),
+  cutText: (reason: StopReason) => (reason === 'length' ? '… did not stop' : reason === 'cancelled' ? '… stopped' : ''),
   stopReason: stop,
   logEvent(event: RunEvent): { tag: string; text: string; mark: boolean } {
     switch (event.event) {
@@ -310,7 +312,7 @@ export const run = {
     }
   },
   logStep: (step: number, loss: number, lr: number, grad: number, tps: number) => ({
-    tag: `step ${step}`, text: `loss ${measure(loss)}   lr ${rate(lr)}   grad ${fixed(grad, 2)}   ${group(tps)} tokens/s`, mark: false,
+    tag: `step ${step}`, text: `loss ${measure(loss)}   lr ${rateFixed(lr)}   grad ${fixed(grad, 2)}   ${group(tps)} tokens/s`, mark: false,
   }),
 };
 
@@ -399,7 +401,7 @@ export const serve = {
   offWhy: 'Switch it on, and other programs on this computer can use your models as they use OpenAI’s. Other computers cannot.',
   address: 'Address', copyAddress: 'Copy the address', noKey: 'No key needed',
   models: 'Models', base: 'Base model', columns: { on: 'On', name: 'Name to ask for', what: 'What', requests: 'Requests' },
-  kind: { base: 'base', adapter: 'adapter', classifier: 'classifier' },
+  always: 'always on', kind: { base: 'base', adapter: 'adapter', classifier: 'classifier' },
   port: 'Port', ask: 'Ask from anywhere', language: 'Language', copyCode: 'Copy', dialect: 'Speaks the OpenAI dialect; the adapter is chosen by ', dialectEnd: '.', classifier: 'A classifier answers with its label and the probability of each.',
   question: 'Hello, who are you?', text: 'I liked every minute of it.', languages: { curl: 'curl', python: 'Python', javascript: 'JavaScript' },
   noAdapters: 'Runs on this base appear here once they are done.', addresses: 'All addresses',
