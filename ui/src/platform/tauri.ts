@@ -10,13 +10,15 @@ export function tauriHost(): Host {
   return {
     call: (name, request) => invoke('call', { name, request }),
     stream: async (name, request, onUpdate, signal) => {
-      // Numbers start anew with every page, so the shell forgets the streams of the page before (`stream_reset`).
+      // Numbers start anew with every page, so the shell forgets the streams of the page before at its start.
       const id = ++lastStream;
       const channel = new Channel<unknown>();
+      const stop = () => void invoke('stream_stop', { id });
       channel.onmessage = (update) => {
         if (!signal?.aborted) onUpdate(update);
+        // The first word may have come before the stream began: say it again while updates still arrive.
+        else stop();
       };
-      const stop = () => void invoke('stream_stop', { id });
       signal?.addEventListener('abort', stop, { once: true });
       try {
         return await invoke('stream', { id, name, request, channel });
