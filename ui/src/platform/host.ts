@@ -32,7 +32,18 @@ export const chooseFile = (title: string) => current().chooseFile(title);
 export const chooseFolder = (title: string) => current().chooseFolder(title);
 
 export async function copyText(text: string): Promise<void> {
-  await navigator.clipboard.writeText(text);
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch (thrown) {
+    // Webviews that keep the clipboard from pages still copy what is selected.
+    const area = document.createElement('textarea');
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand('copy');
+    area.remove();
+    if (!done) throw thrown;
+  }
 }
 
 /** Whatever was thrown, as an error of the contract. */

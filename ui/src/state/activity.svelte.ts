@@ -1,14 +1,19 @@
 // What is alive: asked for every second, so that the sidebar and Home are never stale.
-import type { Activity } from '../bindings';
-import { commands } from '../platform/host';
+import type { Activity, ApiError } from '../bindings';
+import { asApiError, commands } from '../platform/host';
 
 let current = $state<Activity | null>(null);
+let error = $state<ApiError | null>(null);
 let timer: ReturnType<typeof setTimeout> | undefined;
 let asking: Promise<void> | null = null;
 
 export const activity = {
   get current(): Activity | null {
     return current;
+  },
+  /** Why nothing is known: the data folder cannot be opened, say. */
+  get error(): ApiError | null {
+    return error;
   },
 };
 
@@ -18,9 +23,12 @@ export function refreshActivity(): Promise<void> {
     .app_activity()
     .then((answer) => {
       current = answer;
+      error = null;
     })
-    // The next second asks again; a host that is gone shows in every other command.
-    .catch(() => {})
+    // The next second asks again.
+    .catch((thrown: unknown) => {
+      error = asApiError(thrown);
+    })
     .finally(() => {
       asking = null;
     });

@@ -8,12 +8,12 @@ const LIVE = new Set(['queued', 'running', 'paused']);
 export class FollowedRun {
   details = $state<RunDetails | null>(null);
   error = $state<ApiError | null>(null);
-  /** Counts up once per frame in which something arrived; the trace itself is appended to in place. */
+  /** Counts up when something arrived, a few times a second; the trace itself is appended to in place. */
   version = $state(0);
   trace: Trace = emptyTrace();
   readonly id: string;
   #abort = new AbortController();
-  #frame = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #following = false;
 
   constructor(id: string) {
@@ -23,7 +23,7 @@ export class FollowedRun {
 
   stop(): void {
     this.#abort.abort();
-    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#timer);
   }
 
   /** Reads the run's line again, after something was asked of it. */
@@ -80,10 +80,12 @@ export class FollowedRun {
     if (!events.length) return;
     for (const event of events) applyEvent(this.trace, event);
     if (events.some((event) => event.event !== 'step' && event.event !== 'phase')) void this.refresh();
-    this.#frame ||= requestAnimationFrame(() => {
-      this.#frame = 0;
+    // Painting takes from the processor that trains: a long run is painted more rarely.
+    const n = this.trace.steps.step.length;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
       this.version++;
-    });
+    }, n > 20_000 ? 1000 : n > 4000 ? 300 : 120);
   }
 
   /** Goes on following a run that was resumed after it had ended. */

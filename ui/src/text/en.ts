@@ -34,7 +34,7 @@ export const app = {
   places: { home: 'Home', data: 'Data', models: 'Models', runs: 'Runs', try: 'Try', serve: 'Serve', settings: 'Settings' },
   sidebar: 'Places',
   find: 'Search or do',
-  findKeys: 'Ctrl K',
+  findKeys: 'Ctrl K', findKeysMac: '⌘ K',
   findName: 'Search or do, Control K',
   offline: 'Offline. Nothing leaves this computer.',
   serving: 'Serving on this computer',
@@ -406,7 +406,7 @@ export const serve = {
   question: 'Hello, who are you?', text: 'I liked every minute of it.', languages: { curl: 'curl', python: 'Python', javascript: 'JavaScript' },
   noAdapters: 'Runs on this base appear here once they are done.', addresses: 'All addresses',
   routes: [['GET', '/v1/models'], ['POST', '/v1/chat/completions'], ['POST', '/v1/completions'], ['POST', '/predict'], ['GET', '/health']] as const,
-  busy: 'Switching', exampleAddress: (port: number) => `http://127.0.0.1:${port}`, whenOn: 'once it is on',
+  otherPort: 'Use any free port', busy: 'Switching', exampleAddress: (port: number) => `http://127.0.0.1:${port}`, whenOn: 'once it is on',
 };
 
 export const settings = {
