@@ -71,7 +71,14 @@ fn escaped(c: char) -> impl Iterator<Item = char> {
     plain.into_iter().chain(written.into_iter().flatten())
 }
 
-/// Bad rows of one file. `{}` is the count, `{:#}` a line for each of the first ones.
+/// What is said once below rows of which some are not UTF-8.
+const UTF_8_HINT: &str =
+    "save the file as UTF-8; it is often Windows-1252, then `iconv -f windows-1252 -t utf-8` does it";
+
+/// What such a row's reason says.
+pub(crate) const NOT_UTF_8: &str = "is not UTF-8";
+
+/// Bad rows of one file. Displayed as a line for each of the first ones, each line begun with a line break.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BadRows {
     /// All bad rows.
@@ -94,16 +101,17 @@ impl BadRows {
 
 impl fmt::Display for BadRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() {
-            for row in &self.first {
-                write!(f, "\n  {row}")?;
-            }
-            let more = self.n_bad.saturating_sub(self.first.len() as u64);
-            return if more > 0 { write!(f, "\n  and {more} more") } else { Ok(()) };
+        for row in &self.first {
+            write!(f, "\n  {row}")?;
         }
-        let total = self.n_bad + self.n_good;
-
-        write!(f, "{} of {total} {} cannot be used", self.n_bad, if total == 1 { "row" } else { "rows" })
+        let more = self.n_bad.saturating_sub(self.first.len() as u64);
+        if more > 0 {
+            write!(f, "\n  and {more} more")?;
+        }
+        if self.first.iter().any(|row| row.reason.ends_with(NOT_UTF_8)) {
+            write!(f, "\n  {UTF_8_HINT}")?;
+        }
+        Ok(())
     }
 }
 
@@ -128,7 +136,8 @@ mod tests {
             bad.push(BadRow::at(b"x", line, 1, 0, "wrong"));
         }
         assert_eq!((bad.n_bad, bad.first.len()), (12, 10));
-        assert_eq!(bad.to_string(), "12 of 17 rows cannot be used");
-        assert!(format!("{bad:#}").ends_with("\n  and 2 more"));
+        assert!(bad.to_string().ends_with("\n  and 2 more"));
+        bad.first[9].reason = format!("byte 0xe9 {NOT_UTF_8}");
+        assert!(bad.to_string().ends_with(UTF_8_HINT));
     }
 }

@@ -33,14 +33,22 @@ pub(crate) struct Dressed {
     pub(crate) ids: Vec<u32>,
     pub(crate) trained: Vec<bool>,
     pub(crate) token_types: Vec<u32>,
-    /// The text each token stands for; empty for a classifier's rows.
+    /// The text each token stands for; empty for a classifier's rows, and where nobody looks at it.
     pub(crate) pieces: Vec<String>,
+    wants_pieces: bool,
     pub(crate) label: Option<String>,
     pub(crate) is_truncated: bool,
 }
 
-/// Turns one record into tokens. Only a classifier's rows are already cut to `max_length`.
-pub(crate) fn dress(record: &Record, tokenizer: &Tokenizer, options: &PrepareOptions) -> Result<Dressed> {
+/// Turns one record into tokens, with their texts if `wants_pieces`. Only a classifier's rows are already cut to
+/// `max_length`.
+pub(crate) fn dress(
+    record: &Record,
+    tokenizer: &Tokenizer,
+    options: &PrepareOptions,
+    wants_pieces: bool,
+) -> Result<Dressed> {
+    let dressed = Dressed { wants_pieces, ..Dressed::default() };
     match (record, options.task) {
         (Record::Labelled(row), Task::Classify) => labelled(row, tokenizer, options.max_length),
         (_, Task::Classify) => Err(Error::KindDoesNotSuit {
@@ -53,9 +61,9 @@ pub(crate) fn dress(record: &Record, tokenizer: &Tokenizer, options: &PrepareOpt
             task: "train a language model",
             hint: "to learn the labels, choose the task `classify`",
         }),
-        (Record::Chat(row), Task::Causal) => chat(row, tokenizer, options.now_unix_s),
-        (Record::Prompt(row), Task::Causal) => prompt(row, tokenizer),
-        (Record::Text(row), Task::Causal) => text(&row.text, tokenizer),
+        (Record::Chat(row), Task::Causal) => chat(dressed, row, tokenizer, options.now_unix_s),
+        (Record::Prompt(row), Task::Causal) => prompt(dressed, row, tokenizer),
+        (Record::Text(row), Task::Causal) => text(dressed, &row.text, tokenizer),
     }
 }
 
@@ -65,16 +73,16 @@ fn labelled(row: &Labelled, tokenizer: &Tokenizer, max_length: usize) -> Result<
         trained: vec![false; input.ids.len()],
         ids: input.ids,
         token_types: input.token_types,
-        pieces: Vec::new(),
         label: Some(row.label.clone()),
         is_truncated: input.is_truncated,
+        ..Dressed::default()
     })
 }
 
-fn chat(row: &Chat, tokenizer: &Tokenizer, now_unix_s: Option<i64>) -> Result<Dressed> {
+fn chat(mut dressed: Dressed, row: &Chat, tokenizer: &Tokenizer, now_unix_s: Option<i64>) -> Result<Dressed> {
     let end_of_turn = tokenizer.end_of_turn();
     let rendered = mask::render(tokenizer.template(), row, end_of_turn.map(|token| token.text.as_str()), now_unix_s)?;
-    let mut dressed = with_spans(tokenizer, &rendered.text, &rendered.spans, true)?;
+    dressed.push_spans(tokenizer, &rendered.text, &rendered.spans, true)?;
     let ends_with_answer = row.messages.last().is_some_and(|message| message.is_trained());
     if end_of_turn.is_none() && ends_with_answer {
         dressed.push_end(tokenizer);
@@ -82,43 +90,17 @@ fn chat(row: &Chat, tokenizer: &Tokenizer, now_unix_s: Option<i64>) -> Result<Dr
     Ok(dressed)
 }
 
-fn prompt(row: &Prompt, tokenizer: &Tokenizer) -> Result<Dressed> {
+fn prompt(mut dressed: Dressed, row: &Prompt, tokenizer: &Tokenizer) -> Result<Dressed> {
     let text = format!("{}{}", row.prompt, row.completion);
-    let mut dressed = with_spans(tokenizer, &text, &[(row.prompt.len(), text.len())], false)?;
+    dressed.push_spans(tokenizer, &text, &[(row.prompt.len(), text.len())], false)?;
     dressed.push_end(tokenizer);
     Ok(dressed)
 }
 
-fn text(text: &str, tokenizer: &Tokenizer) -> Result<Dressed> {
+fn text(mut dressed: Dressed, text: &str, tokenizer: &Tokenizer) -> Result<Dressed> {
     let encoded = tokenizer.encode_open(text)?;
-    let mut dressed = Dressed::default();
     dressed.push(&encoded, text, |_, _| true);
     dressed.push_end(tokenizer);
-    Ok(dressed)
-}
-
-/// Encodes `text` in one go, as it is at inference, and marks the tokens inside `spans`. What a template rendered brings
-/// its own special tokens. Where a token would reach over
-/// the beginning of a span, the text is encoded in two pieces there: at inference the prompt ends at that place.
-fn with_spans(tokenizer: &Tokenizer, text: &str, spans: &[(usize, usize)], is_rendered: bool) -> Result<Dressed> {
-    let encode = |text: &str| if is_rendered { tokenizer.encode(text, false) } else { tokenizer.encode_open(text) };
-    let whole = encode(text)?;
-    let mut dressed = Dressed::default();
-    if !spans.iter().any(|span| straddles(&whole, span.0)) {
-        dressed.push(&whole, text, |from, to| spans.iter().any(|span| to > span.0 && from < span.1));
-        return Ok(dressed);
-    }
-    let mut at = 0;
-    for (nth, span) in spans.iter().copied().chain([(text.len(), text.len())]).enumerate() {
-        let piece = text.get(at..span.0).unwrap_or_default();
-        let encoded = match nth {
-            0 => encode(piece)?,
-            _ => tokenizer.encode_continuation(piece)?,
-        };
-        let trained_to = nth.checked_sub(1).and_then(|before| spans.get(before)).map_or(0, |before| before.1 - at);
-        dressed.push(&encoded, piece, |from, to| to > 0 && from < trained_to);
-        at = span.0;
-    }
     Ok(dressed)
 }
 
@@ -139,13 +121,41 @@ fn ranges(encoded: &Encoded) -> impl Iterator<Item = (usize, usize)> {
 }
 
 impl Dressed {
+    /// Encodes `text` in one go, as it is at inference, and marks the tokens inside `spans`. What a template rendered
+    /// brings its own special tokens. Where a token would reach over the beginning of a span, the text is encoded in two
+    /// pieces there: at inference the prompt ends at that place.
+    fn push_spans(
+        &mut self,
+        tokenizer: &Tokenizer,
+        text: &str,
+        spans: &[(usize, usize)],
+        is_rendered: bool,
+    ) -> Result<()> {
+        let encode = |text: &str| if is_rendered { tokenizer.encode(text, false) } else { tokenizer.encode_open(text) };
+        let whole = encode(text)?;
+        if !spans.iter().any(|span| straddles(&whole, span.0)) {
+            self.push(&whole, text, |from, to| spans.iter().any(|span| to > span.0 && from < span.1));
+            return Ok(());
+        }
+        let (mut at, mut trained_to) = (0, 0);
+        for span in spans.iter().copied().chain([(text.len(), text.len())]) {
+            let piece = text.get(at..span.0).unwrap_or_default();
+            let encoded = if at == 0 { encode(piece)? } else { tokenizer.encode_continuation(piece)? };
+            self.push(&encoded, piece, |from, to| to > 0 && from < trained_to);
+            (at, trained_to) = (span.0, span.1 - span.0);
+        }
+        Ok(())
+    }
+
     fn push(&mut self, encoded: &Encoded, text: &str, is_trained: impl Fn(usize, usize) -> bool) {
         let mut shown = 0;
         for (id, (from, to)) in encoded.ids.iter().zip(ranges(encoded)) {
             self.ids.push(*id);
             self.trained.push(is_trained(from, to));
-            self.pieces.push(text.get(shown..to.max(shown)).unwrap_or_default().to_owned());
-            shown = shown.max(to);
+            if self.wants_pieces {
+                self.pieces.push(text.get(shown..to.max(shown)).unwrap_or_default().to_owned());
+                shown = shown.max(to);
+            }
         }
     }
 
@@ -157,7 +167,9 @@ impl Dressed {
             _ => {
                 self.ids.push(eos.id);
                 self.trained.push(true);
-                self.pieces.push(eos.text.clone());
+                if self.wants_pieces {
+                    self.pieces.push(eos.text.clone());
+                }
             }
         }
     }

@@ -76,7 +76,7 @@ pub enum Error {
         what: &'static str,
     },
     /// Some rows are bad and the good ones were not asked for.
-    #[error("{bad} in `{}`; nothing was imported; mend them, or import only the good rows{bad:#}", path.display())]
+    #[error("{} of {} rows of `{}` cannot be used, so nothing was imported; mend them, or import only the good rows{bad}", bad.n_bad, bad.n_bad + bad.n_good, path.display())]
     BadRows {
         /// The file.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum Error {
         bad: Box<BadRows>,
     },
     /// Every row is bad.
-    #[error("no row of `{}` can be used: {bad}{bad:#}", path.display())]
+    #[error("no row of `{}` can be used (rows: {}){bad}", path.display(), bad.n_bad)]
     NoGoodRow {
         /// The file.
         path: PathBuf,

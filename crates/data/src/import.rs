@@ -43,7 +43,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct ImportProgress {
     /// Bytes read.
     pub bytes_read: u64,
-    /// Bytes of the file.
+    /// Bytes of the file; 0 where that is not known.
     pub bytes_total: u64,
     /// Rows seen, good and bad.
     pub rows: u64,

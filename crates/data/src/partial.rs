@@ -188,3 +188,75 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Text;
+
+    fn text(length: usize) -> Record {
+        Record::Text(Text { text: "x".repeat(length) })
+    }
+
+    /// `/dev/full` answers every write as a full disk does.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_and_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let mut partial = Partial::create(root.path(), Path::new("rows.jsonl")).unwrap();
+        partial.rows = BufWriter::new(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let error = (0..100).find_map(|_| partial.push(text(10_000)).err()).unwrap();
+        assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+        assert!(error.to_string().starts_with("no space is left on the disk of"), "{error}");
+        drop(partial);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    /// The same when the disk fills up only as the last bytes are brought to it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_disk_that_fills_up_at_the_end_is_told_too() {
+        let root = tempfile::tempdir().unwrap();
+        let mut partial = Partial::create(root.path(), Path::new("rows.jsonl")).unwrap();
+        partial.index = BufWriter::new(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        partial.push(text(10)).unwrap();
+        let error = partial.finish(root.path(), Kind::Text, "rows").unwrap_err();
+        assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_told() {
+        for kind in [io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::PermissionDenied] {
+            let error = Error::write(Path::new("data"), kind.into());
+            assert!(error.to_string().contains("`data` cannot be written to"), "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_read_only_folder_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o555)).unwrap();
+        let is_refused = File::create_new(root.path().join("probe")).is_err();
+        // The superuser may write anywhere.
+        if is_refused {
+            let error = Partial::create(root.path(), Path::new("rows.jsonl")).err().unwrap();
+            assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
+        }
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn a_column_of_many_values_is_not_a_label() {
+        let root = tempfile::tempdir().unwrap();
+        let mut partial = Partial::create(root.path(), Path::new("rows.jsonl")).unwrap();
+        let row = |nth: usize| {
+            Record::Labelled(crate::record::Labelled { text: "a".to_owned(), text_pair: None, label: nth.to_string() })
+        };
+        let error = (0..=MOST_LABELS).find_map(|nth| partial.push(row(nth)).err()).unwrap();
+        assert!(error.to_string().contains("more than 10000 different labels"), "{error}");
+    }
+}

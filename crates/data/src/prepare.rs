@@ -110,9 +110,7 @@ impl Prepared {
         let n_before = self.ids.len();
         self.ids.extend_from_slice(&example.ids);
         self.trained.extend_from_slice(&example.trained);
-        if example.token_types.iter().any(|kind| *kind != 0) && self.token_types.is_empty() {
-            self.token_types = vec![0; n_before];
-        }
+        // Most tokenizers know no second segment: types are kept from the first token on that has another one.
         if !self.token_types.is_empty() || example.token_types.iter().any(|kind| *kind != 0) {
             self.token_types.resize(n_before, 0);
             self.token_types.extend(example.token_types.iter().map(|kind| u8::from(*kind != 0)));
@@ -199,7 +197,7 @@ fn dress_block(
     let one = |row: &u32| -> Result<(u32, Dressed)> {
         let at = *row as usize;
         let record = dataset.row(at)?;
-        Ok((*row, dress(&record, tokenizer, options).map_err(|cause| cause.in_row(at))?))
+        Ok((*row, dress(&record, tokenizer, options, false).map_err(|cause| cause.in_row(at))?))
     };
     let pieces = rows.chunks(rows.len().div_ceil(n_threads).max(1));
     if n_threads == 1 {

@@ -44,7 +44,7 @@ pub fn preview(
 ) -> Result<Vec<PreviewRow>> {
     let one = |row: usize| {
         let record = dataset.row(row)?;
-        let dressed = dress(&record, tokenizer, options).map_err(|cause| cause.in_row(row))?;
+        let dressed = dress(&record, tokenizer, options, true).map_err(|cause| cause.in_row(row))?;
         let n_tokens = dressed.ids.len();
         let token = |(at, id): (usize, &u32)| PreviewToken {
             text: dressed.pieces.get(at).cloned().unwrap_or_else(|| tokenizer.token_text(*id)),

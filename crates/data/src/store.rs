@@ -88,11 +88,12 @@ impl Store {
         if about.is_dir() {
             return Err(unreadable(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder; choose a file in it")));
         }
-        self.import_from(source, file, about.len(), options, progress)
+        self.import_reader(source, file, about.len(), options, progress)
     }
 
-    /// Imports the rows that `input` yields; `source` names it in messages.
-    pub(crate) fn import_from(
+    /// Imports the rows that `input` yields, `bytes_total` bytes where that is known, else 0. `source` names the input in
+    /// messages, and its ending decides where the content leaves the form open.
+    pub fn import_reader(
         &self,
         source: &Path,
         input: impl io::Read,

@@ -86,7 +86,7 @@ impl Tokenizer {
 
     /// The first token of what the template writes after an assistant's words, if it is special or ends an answer.
     fn find_end_of_turn(&self, stop_ids: &BTreeSet<u32>) -> Option<SpecialToken> {
-        let after = self.template.text_after_turn()?;
+        let after = self.template.text_after_turn()?.trim_start();
         let id = *self.encode_continuation(after).ok()?.ids.first()?;
         let text = self.inner.id_to_token(id)?;
         let is_end = (self.is_special(id) || stop_ids.contains(&id)) && after.starts_with(&text);

@@ -214,12 +214,12 @@ impl<R: Read> Table<R> {
     fn row(&self, cells: Cells) -> RowResult {
         let Cells { line, bytes, values, places } = cells;
         let text = check_text(&bytes, line, 1)?;
-        let (n_found, n_expected) = (values.len(), self.columns.len());
+        let n_found = values.len();
         let complaint = |at: usize, reason: String| Err(BadRow::at(text.as_bytes(), line, 1, at, reason));
-        if n_found < n_expected.min(self.n_named) {
+        if n_found < self.n_named {
             return complaint(
                 bytes.len(),
-                format!("this row has {n_found} of {n_expected} cells; is a delimiter missing?"),
+                format!("this row has {n_found} of {} cells; is a delimiter missing?", self.n_named),
             );
         }
         for (nth, value) in values.iter().enumerate().skip(self.n_named) {
@@ -300,7 +300,7 @@ mod tests {
         insta::assert_snapshot!(rows(b"a\nb,c,d\ne,\xff\nf,\0\n", &["x", "y"]), @r#"
         line 1, column 2: this row has 1 of 2 cells; is a delimiter missing?: `a`
         line 2, column 5: this cell stands behind the 2 columns that have a name; put quotes around a text that contains the delimiter: `b,c,d`
-        line 3, column 3: byte 0xff is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `e,�`
+        line 3, column 3: byte 0xff is not UTF-8: `e,�`
         line 4, column 3: a NUL byte is not text; remove it: `f,\u{0}`
         "#);
     }

@@ -335,7 +335,7 @@ mod tests {
         line 5, column 8: not valid JSON: control character (\u0000-\u001F) found while parsing a string: `{"a": "\u{1}"}`
         "#);
         insta::assert_snapshot!(rows(JsonLines::new(&b"{\"a\": \"caf\xe9\"}\n{\"a\":\"\0\"}"[..])).join("\n"), @r#"
-        line 1, column 11: byte 0xe9 is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `{"a": "caf�"}`
+        line 1, column 11: byte 0xe9 is not UTF-8: `{"a": "caf�"}`
         line 2, column 7: a NUL byte is not text; remove it: `{"a":"\u{0}"}`
         "#);
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Map, Value};
 
-use crate::bad_row::BadRow;
+use crate::bad_row::{BadRow, NOT_UTF_8};
 
 /// A row before it is known what it means.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,10 +52,7 @@ pub(crate) fn check_text(bytes: &[u8], line: u64, column: u64) -> Result<&str, B
     let text = std::str::from_utf8(bytes).map_err(|cause| {
         let at = cause.valid_up_to();
         let byte = bytes.get(at).copied().unwrap_or_default();
-        let reason = format!(
-            "byte 0x{byte:02x} is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`)"
-        );
-        BadRow::at(bytes, line, column, at, reason)
+        BadRow::at(bytes, line, column, at, format!("byte 0x{byte:02x} {NOT_UTF_8}"))
     })?;
     match bytes.iter().position(|byte| *byte == 0) {
         Some(at) => Err(BadRow::at(bytes, line, column, at, "a NUL byte is not text; remove it")),
@@ -82,7 +79,11 @@ pub(crate) fn parse_object(bytes: &[u8], line: u64, column: u64) -> RowResult {
         Err(cause) => {
             let at = place(text, &cause);
             let is_open = text.as_bytes().get(at) == Some(&b'\n');
-            let why = if is_open { "a text is not closed where its line ends".to_owned() } else { words(&cause) };
+            let why = match (text.as_bytes().get(at), words(&cause)) {
+                _ if is_open => "a text is not closed where its line ends".to_owned(),
+                (Some(b'\''), _) => "names and texts stand in double quotes".to_owned(),
+                (_, words) => words,
+            };
             Err(complaint(at, format!("not valid JSON: {why}")))
         }
     }

@@ -125,18 +125,19 @@ fn the_messy_file_is_refused_with_its_first_rows_and_its_good_rows_can_be_kept()
     let file = root.join("spam.csv");
     let message = import(&file, &ImportOptions::default()).unwrap_err().to_string();
     insta::assert_snapshot!(message.replace(&format!("{}/", root.display()), ""), @r#"
-    526 of 5572 rows cannot be used in `spam.csv`; nothing was imported; mend them, or import only the good rows
-      line 7, column 142: byte 0xe5 is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `…X std chgs to send, �1.50 to rcv",,,`
-      line 10, column 79: byte 0xe5 is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `…elected to receivea �900 prize reward! To claim call 09061701461. Claim code KL3…`
-      line 14, column 60: byte 0xe5 is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `…E membership in our �100,000 Prize Jackpot! Txt the word: CLAIM to No: 81010 T&C…`
-      line 20, column 17: byte 0xe5 is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `ham,Fine if that��s the way u feel. That��s the way its gota b,,,`
-      line 23, column 6: byte 0x89 is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `ham,I���m going to try for 2 months ha ha only joking,,,`
-      line 24, column 8: byte 0xcc is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `ham,So �_ pay first lar... Then when is da stock comin...,,,`
-      line 36, column 78: byte 0xe5 is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `…ile will be charged �5/month Please confirm by replying YES or NO. If you reply …`
-      line 37, column 56: byte 0xcc is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `… timings then i msg �_ again... Xuhui going to learn on 2nd may too but her less…`
-      line 67, column 124: byte 0xe5 is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `… are awarded with a �1500 Bonus Prize, call 09066364589",,,`
-      line 69, column 81: byte 0xe5 is not UTF-8; save the file as UTF-8 (it is often Windows-1252: `iconv -f windows-1252 -t utf-8`): `…rav, Aco&Entry41 Or �1000. To claim txt DIS to 87121 18+6*�1.50(moreFrmMob. ShrA…`
+    526 of 5572 rows of `spam.csv` cannot be used, so nothing was imported; mend them, or import only the good rows
+      line 7, column 142: byte 0xe5 is not UTF-8: `…X std chgs to send, �1.50 to rcv",,,`
+      line 10, column 79: byte 0xe5 is not UTF-8: `…elected to receivea �900 prize reward! To claim call 09061701461. Claim code KL3…`
+      line 14, column 60: byte 0xe5 is not UTF-8: `…E membership in our �100,000 Prize Jackpot! Txt the word: CLAIM to No: 81010 T&C…`
+      line 20, column 17: byte 0xe5 is not UTF-8: `ham,Fine if that��s the way u feel. That��s the way its gota b,,,`
+      line 23, column 6: byte 0x89 is not UTF-8: `ham,I���m going to try for 2 months ha ha only joking,,,`
+      line 24, column 8: byte 0xcc is not UTF-8: `ham,So �_ pay first lar... Then when is da stock comin...,,,`
+      line 36, column 78: byte 0xe5 is not UTF-8: `…ile will be charged �5/month Please confirm by replying YES or NO. If you reply …`
+      line 37, column 56: byte 0xcc is not UTF-8: `… timings then i msg �_ again... Xuhui going to learn on 2nd may too but her less…`
+      line 67, column 124: byte 0xe5 is not UTF-8: `… are awarded with a �1500 Bonus Prize, call 09066364589",,,`
+      line 69, column 81: byte 0xe5 is not UTF-8: `…rav, Aco&Entry41 Or �1000. To claim txt DIS to 87121 18+6*�1.50(moreFrmMob. ShrA…`
       and 516 more
+      save the file as UTF-8; it is often Windows-1252, then `iconv -f windows-1252 -t utf-8` does it
     "#);
     let imported = import(&file, &keep_good()).unwrap();
     assert_eq!(imported.n_rows + imported.n_bad, 5572);
@@ -259,8 +260,8 @@ fn files_that_cannot_be_used_say_what_they_are() {
     `unknown.jsonl` holds no rows that can be used: a row has `promt`, `completion`; expected `messages`, `conversations`, `instruction` with `output`, `prompt` with `completion`, a text with a `label`, or `text`; is `promt` meant to be `prompt`?
     `unknown.csv` holds no rows that can be used: a row has `a`, `b`, `c`, `d`; expected `messages`, `conversations`, `instruction` with `output`, `prompt` with `completion`, a text with a `label`, or `text`
     `pairs.jsonl` holds preference pairs (a chosen and a rejected answer), which is recognised but cannot be trained on in this version; rows of chat, prompt and completion, text with a label, or plain text can
-    no row of `single.json` can be used: 1 of 1 row cannot be used
-      line 1, column 2: not valid JSON: key must be a string: `{'text': 'a'}`
+    no row of `single.json` can be used (rows: 1)
+      line 1, column 2: not valid JSON: names and texts stand in double quotes: `{'text': 'a'}`
     "#);
 }
 
@@ -280,23 +281,23 @@ fn bad_rows_are_told_in_full() {
         refused("deep.json", format!("[{{\"text\": \"a\"}}, {}1{}]", "{\"text\":".repeat(200), "}".repeat(200))),
     ];
     insta::assert_snapshot!(told.join("\n"), @r#"
-    4 of 5 rows cannot be used in `rows.jsonl`; nothing was imported; mend them, or import only the good rows
+    4 of 5 rows of `rows.jsonl` cannot be used, so nothing was imported; mend them, or import only the good rows
       line 2, column 1: `label` is missing: this row has no label: `{"text": "b"}`
       line 3, column 15: the label `0.5` is not a class but a number with a fraction: `{"text": 3.5, "label": 0.5}`
       line 4, column 2: `text` is not a text: `{"text": [], "label": 1}`
       line 5, column 14: not valid JSON: expected `,` or `}`: `{"text": "é" "label": 1}`
-    3 of 4 rows cannot be used in `rows.csv`; nothing was imported; mend them, or import only the good rows
+    3 of 4 rows of `rows.csv` cannot be used, so nothing was imported; mend them, or import only the good rows
       line 3, column 1: the quote that begins this cell is not closed where the cell ends; double the quotes inside a cell: `"b,0`
       line 4, column 3: `label` is missing: this row has no label: `c,`
       line 5, column 5: this cell stands behind the 2 columns that have a name; put quotes around a text that contains the delimiter: `d,1,x`
-    4 of 5 rows cannot be used in `chat.jsonl`; nothing was imported; mend them, or import only the good rows
+    4 of 5 rows of `chat.jsonl` cannot be used, so nothing was imported; mend them, or import only the good rows
       line 1, column 2: `messages` has no turn of the assistant, so there is nothing to learn: `{"messages": [{"role": "user", "content": "a"}]}`
       line 2, column 2: turn 1 of `messages`: the speaker `wizard` is not known; use `system`, `user`, `assistant` or `tool`: `{"messages": [{"role": "wizard", "content": "a"}]}`
       line 3, column 2: turn 1 of `messages`: only text can be trained on in this version, and a part of it is `image_url`: `{"messages": [{"role": "assistant", "content": [{"type": "image_url"}]}]}`
       line 4, column 2: `messages` is not a list: `{"messages": 3}`
-    1 of 2 rows cannot be used in `cut.json`; nothing was imported; mend them, or import only the good rows
+    1 of 2 rows of `cut.json` cannot be used, so nothing was imported; mend them, or import only the good rows
       line 1, column 17: the file ends inside this row: a quote or bracket is missing, or it is cut off: `{"text": "b`
-    1 of 2 rows cannot be used in `deep.json`; nothing was imported; mend them, or import only the good rows
+    1 of 2 rows of `deep.json` cannot be used, so nothing was imported; mend them, or import only the good rows
       line 1, column 1033: not valid JSON: recursion limit exceeded: `…xt":{"text":{"text":{"text":{"text":{"text":{"text":{"text":{"text":{"text":{"te…`
     "#);
 }
@@ -367,19 +368,39 @@ fn a_damaged_data_set_is_refused_and_mended_by_importing_again() {
     assert!(store.dataset(&again.hash).unwrap().row(2).unwrap_err().to_string().contains("row 2 does not exist"));
 }
 
+/// The test runs itself as the program that is killed.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_leaves_nothing_and_says_so() {
-    // Every write to this device fails as on a full disk.
-    let file = Path::new("/dev/full");
-    if !file.exists() {
-        return;
+fn a_killed_import_leaves_nothing_to_be_seen() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    const ROOT: &str = "LORIKEET_TEST_KILLED_IMPORT";
+    if let Some(root) = std::env::var_os(ROOT) {
+        let store = Store::open(Path::new(&root)).unwrap();
+        // Never ends by itself: the other side keeps the pipe open.
+        store.import(Path::new("/dev/stdin"), &ImportOptions::default(), &mut |_| ()).unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("rows.jsonl");
-    fs::write(&source, "{\"text\": \"a\"}\n".repeat(10)).unwrap();
-    let error = Error::DiskFull { path: folder.path().to_owned() };
-    assert!(error.to_string().starts_with("no space is left on the disk"), "{error}");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "imports::a_killed_import_leaves_nothing_to_be_seen"])
+        .env(ROOT, folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for _ in 0..2000 {
+        input.write_all("{\"text\": \"a row that is long enough to fill buffers\"}\n".repeat(20).as_bytes()).unwrap();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left: Vec<String> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(left.len() == 1 && left[0].ends_with(".partial"), "the import was not under way: {left:?}");
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(store.list().unwrap(), []);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 proptest! {

@@ -165,7 +165,7 @@ fn the_assistants_turns_and_their_ends_are_learnt_in_every_template() {
     Joke?<|end|>
     <|assistant|>
     [No.<|end|>
-    ]
+    ]<|endoftext|>
     == phi-3.5-mini.jinja
     <|system|>
     Be brief.<|end|>
@@ -177,7 +177,7 @@ fn the_assistants_turns_and_their_ends_are_learnt_in_every_template() {
     Joke?<|end|>
     <|assistant|>
     [No.<|end|>
-    ]
+    ]<|endoftext|>
     == mistral-v0.3.jinja
     <s>[INST] Hi[/INST] [Hello!</s>][INST] Be brief.
 
