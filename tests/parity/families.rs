@@ -19,36 +19,49 @@ const REQUIRED: [&str; 10] = [
     "llama-grad-accumulation",
 ];
 
-/// On the back end's own worker threads, as the product runs.
-fn every_fixture<B: Backend + Clone>(label: &str, backend: &B) {
-    backend.run(|| compare_all(label, || backend.clone()));
+/// What is to be said of all fixtures.
+#[derive(Default)]
+struct Report {
+    lines: Vec<String>,
+    n_compared: usize,
+    failures: Vec<String>,
 }
 
-fn compare_all<B: Backend>(label: &str, make: impl Fn() -> B) {
-    let Some(root) = shared_data::find("parity/fixtures") else { return };
-    let (mut n_compared, mut failures) = (0, Vec::new());
-    for fixture in Fixture::all(&root) {
-        match compare(&fixture, label, &make) {
+impl Report {
+    fn add(&mut self, fixture: &Fixture, outcome: Outcome) {
+        let required = REQUIRED.contains(&fixture.name.as_str());
+        match outcome {
             Outcome::Compared(found) => {
-                println!("{found}");
-                if let Some((_, Err(e))) = method(&fixture) {
-                    println!("not built yet: {}: losses, gradients and training: {e}", fixture.name);
+                self.lines.push(found.to_string());
+                if let Some((_, Err(e))) = method(fixture) {
+                    self.lines.push(format!("not built yet: {}: losses, gradients and training: {e}", fixture.name));
                 }
-                n_compared += 1;
-                failures.extend(found.failures());
-                let whole = ["gradients", "curve"].iter().all(|what| found.compared(what));
-                if REQUIRED.contains(&fixture.name.as_str()) && !whole {
-                    failures.push(format!("{}: gradients and training were not compared", fixture.name));
+                self.n_compared += 1;
+                self.failures.extend(found.failures());
+                if required && !["gradients", "curve"].iter().all(|what| found.compared(what)) {
+                    self.failures.push(format!("{}: gradients and training were not compared", fixture.name));
                 }
             }
             Outcome::NotBuilt(reason) => {
-                println!("not built yet: {}: {reason}", fixture.name);
-                if REQUIRED.contains(&fixture.name.as_str()) {
-                    failures.push(format!("{} must be built: {reason}", fixture.name));
+                self.lines.push(format!("not built yet: {}: {reason}", fixture.name));
+                if required {
+                    self.failures.push(format!("{} must be built: {reason}", fixture.name));
                 }
             }
         }
     }
+}
+
+fn every_fixture<B: Backend + Clone>(label: &str, backend: &B) {
+    let Some(root) = shared_data::find("parity/fixtures") else { return };
+    let mut report = Report::default();
+    for fixture in Fixture::all(&root) {
+        // On the back end's own worker threads, as the product runs.
+        let outcome = backend.run(|| compare(&fixture, label, || backend.clone()));
+        report.add(&fixture, outcome);
+    }
+    report.lines.iter().for_each(|line| println!("{line}"));
+    let Report { n_compared, failures, .. } = report;
     assert!(n_compared > 0, "no fixture in `{}` was compared", root.display());
     assert!(failures.is_empty(), "{} of the numbers differ:\n{}", failures.len(), failures.join("\n"));
 }

@@ -3,4 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 pub mod fixture;
+pub mod material;
+pub mod run;
 pub mod shared_data;
+pub mod terminal;

@@ -1,0 +1,9 @@
+//! The command line, driven through the built binary: what it says about itself, the path from a file of examples to a tuned
+//! model, and what it does with words and files that are wrong.
+
+mod bad_files;
+mod bad_folders;
+mod bad_words;
+mod help;
+mod interrupted;
+mod spine;

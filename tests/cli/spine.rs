@@ -1,0 +1,162 @@
+//! From a file of examples to a tuned model that answers, with the field names that scripts rely on.
+
+use std::fs;
+
+use lorikeet_tests::{
+    material,
+    terminal::{Ended, Terminal},
+};
+use serde_json::Value;
+
+fn has(value: &Value, names: &[&str]) {
+    for name in names {
+        assert!(!value[*name].is_null(), "no `{name}` in {value}");
+    }
+}
+
+/// A run's events are numbered and belong to it; the last one says that it is completed.
+fn completed(ended: &Ended) -> Value {
+    let events = ended.json_lines();
+    for event in &events {
+        has(event, &["event", "run", "seq", "step"]);
+        assert_eq!(event["run"], events[0]["run"]);
+    }
+    let numbered: Vec<u64> = events.iter().filter(|e| e["event"] != "phase").map(|e| e["seq"].as_u64().unwrap()).collect();
+    assert!(numbered.is_sorted_by(|one, next| one < next), "{numbered:?}");
+    let last = events.last().unwrap().clone();
+    assert_eq!(last["event"], "completed", "{}", ended.error);
+    has(&last, &["adapter", "metrics"]);
+    last
+}
+
+#[test]
+fn a_model_that_writes_is_trained_measured_and_asked() {
+    let Some(model) = material::tiny_llama() else { return };
+    let (terminal, model) = (Terminal::new(), model.display());
+    material::write_questions(&terminal.path("questions.jsonl"), 60);
+
+    let imported = terminal.run("data import questions.jsonl --json").well().json();
+    has(&imported, &["id", "hash", "kind", "n_rows", "n_bad"]);
+    assert_eq!((imported["kind"].as_str(), imported["n_rows"].as_u64()), (Some("alpaca"), Some(60)));
+    let id = imported["id"].as_str().unwrap();
+    assert_eq!(terminal.run("data list --json").well().json()[0]["id"], id);
+    assert_eq!(terminal.run(&format!("data show {id} --json")).well().json()["hash"], imported["hash"]);
+    let again = terminal.run("data import questions.jsonl --json").well().json();
+    assert_eq!((&again["id"], &again["hash"]), (&imported["id"], &imported["hash"]));
+
+    let words = format!(
+        "train --json --model {model} --data {id} --steps 6 --batch-size 4 --learning-rate 1e-2 --rank 4 --seed 3 --threads 1 \
+         --max-length 128 --name first --output out"
+    );
+    let last = completed(&terminal.run(&words).well());
+    let adapter = last["adapter"].as_str().unwrap();
+    assert_eq!(std::path::Path::new(adapter), terminal.path("out").as_path());
+    for file in ["adapter_config.json", "adapter_model.safetensors", "README.md"] {
+        assert!(terminal.path("out").join(file).is_file(), "no `{file}`");
+    }
+    let metrics = &last["metrics"];
+    assert!(metrics["loss"].as_f64().unwrap() < metrics["base_loss"].as_f64().unwrap(), "{metrics}");
+
+    let run = last["run"].as_str().unwrap();
+    assert_eq!(run, "first");
+    let shown = terminal.run(&format!("runs show {run} --json")).well().json();
+    has(&shown, &["id", "status", "settings", "metrics", "checkpoints", "dataset_hash", "model_hash", "code_version"]);
+    assert_eq!((&shown["status"], &shown["settings"]["rank"]), (&Value::from("completed"), &Value::from(4)));
+    assert_eq!(terminal.run("runs list --json").well().json()["runs"][0]["id"], "first");
+
+    let evaluate = |adapter: &str| {
+        let words = format!("evaluate --json --model {model} --data {id} {adapter}");
+        let found = terminal.run(&words).well().json();
+        has(&found, &["n", "loss", "perplexity"]);
+        found["loss"].as_f64().unwrap()
+    };
+    assert!(evaluate("--adapter out") < evaluate(""));
+    assert_eq!(evaluate("--adapter first").to_bits(), evaluate(&format!("--adapter {adapter}")).to_bits());
+
+    let words = ["generate", "--json", "--model", &model.to_string(), "--adapter", run, "--max-tokens", "5", "--prompt"];
+    let answer = |prompt| terminal.run_words(words.into_iter().chain([prompt])).well().json();
+    let said = answer("What about the food?");
+    has(&said, &["text", "n_tokens", "stop_reason"]);
+    assert!((1..=5).contains(&said["n_tokens"].as_u64().unwrap()), "{said}");
+    assert_eq!(said["text"], answer("What about the food?")["text"]);
+}
+
+#[test]
+fn a_classifier_is_trained_measured_and_asked() {
+    let terminal = Terminal::new();
+    if material::tiny_classifier(&terminal.path("bert")).is_none() {
+        return;
+    }
+    material::write_reviews(&terminal.path("reviews.csv"), 96);
+    let words = "train --json --model ./bert --data reviews.csv --task classify --steps 60 --batch-size 16 \
+                 --learning-rate 1e-2 --threads 1 --validation-split 0.25";
+    let last = completed(&terminal.run(words).well());
+    assert!(last["metrics"]["accuracy"].as_f64().unwrap() > 0.9, "{}", last["metrics"]);
+    let run = last["run"].as_str().unwrap();
+
+    let found = terminal.run(&format!("evaluate --json --model ./bert --adapter {run} --data reviews.csv")).well().json();
+    has(&found, &["n", "loss", "accuracy", "f1_macro"]);
+    assert!(found["accuracy"].as_f64().unwrap() > 0.9, "{found}");
+
+    let words = ["predict", "--json", "--model", "./bert", "--adapter", run, "--text", "food was dirty and cold"];
+    let prediction = terminal.run_words(words).well().json();
+    assert_eq!(prediction["label"], "bad", "{prediction}");
+    let shares: Vec<f64> = prediction["probabilities"].as_object().unwrap().values().filter_map(Value::as_f64).collect();
+    assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-5 && shares.len() == 2, "{prediction}");
+}
+
+#[test]
+fn a_run_is_repeated_from_its_own_file() {
+    let Some(model) = material::tiny_llama() else { return };
+    let terminal = Terminal::new();
+    material::write_questions(&terminal.path("questions.jsonl"), 30);
+    let words = format!(
+        "train --json --model {} --data questions.jsonl --steps 3 --batch-size 4 --threads 1 --max-length 128",
+        model.display()
+    );
+    let first = completed(&terminal.run(&words).well());
+    let shown = terminal.run(&format!("runs show {} --json", first["run"].as_str().unwrap())).well().json();
+    let file = std::path::Path::new(shown["folder"].as_str().unwrap()).join("run.yaml");
+    let words = ["train", "--json", "--config", file.to_str().unwrap()];
+    let again = completed(&terminal.run_words(words).well());
+    assert_ne!(first["run"], again["run"]);
+    let adapter = |event: &Value| {
+        fs::read(std::path::Path::new(event["adapter"].as_str().unwrap()).join("adapter_model.safetensors")).unwrap()
+    };
+    assert!(adapter(&first) == adapter(&again), "the repeated run ends with another adapter");
+}
+
+#[test]
+fn what_people_read_has_units_and_a_verdict() {
+    let Some(model) = material::tiny_llama() else { return };
+    let terminal = Terminal::new();
+    material::write_questions(&terminal.path("questions.jsonl"), 30);
+    let imported = terminal.run("data import questions.jsonl").well();
+    assert!(imported.out.starts_with("questions: 30 rows of instruction and output imported"), "{}", imported.out);
+    let words = format!(
+        "train --model {} --data questions --steps 3 --batch-size 4 --threads 1 --max-length 128 --name plain",
+        model.display()
+    );
+    let trained = terminal.run(&words).well();
+    for part in ["loads in", "run plain", "step 3 of 3", "tokens/s", "finished in", "validation loss", "try it: lorikeet generate"]
+    {
+        assert!(trained.out.contains(part), "no `{part}` in:\n{}", trained.out);
+    }
+    assert!(!trained.out.contains('\u{1b}') && !trained.error.contains('\u{1b}'), "control sequences outside a terminal");
+    let list = terminal.run("runs list").well().out;
+    assert!(list.starts_with("ID") && list.contains("plain  completed"), "{list}");
+    let shown = terminal.run("runs show plain").well().out;
+    for part in ["status", "completed", "Learning\n", "batch_size", "4 examples"] {
+        assert!(shown.contains(part), "no `{part}` in:\n{shown}");
+    }
+}
+
+#[test]
+fn the_doctor_answers_before_anything_was_done() {
+    let terminal = Terminal::new();
+    let found = terminal.run("doctor --json").json();
+    has(&found, &["version", "code_version", "data_folder", "devices", "n_threads", "memory_total_bytes", "simd"]);
+    assert_eq!(found["data_folder_writable"], true);
+    assert_eq!(std::path::Path::new(found["data_folder"].as_str().unwrap()), terminal.home());
+    assert!(terminal.run("doctor").out.contains("data folder"));
+}
