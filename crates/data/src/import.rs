@@ -134,8 +134,9 @@ fn open(path: &Path, input: &mut impl Read, wanted: Option<Kind>) -> Result<Open
     let mut bytes = Vec::new();
     let mut limit = HEAD_BYTES;
     loop {
-        let missing = limit.saturating_sub(bytes.len()) as u64;
-        input.by_ref().take(missing).read_to_end(&mut bytes).map_err(|cause| Error::read(path, cause))?;
+        let missing = limit.saturating_sub(bytes.len());
+        bytes.reserve_exact(missing);
+        input.by_ref().take(missing as u64).read_to_end(&mut bytes).map_err(|cause| Error::read(path, cause))?;
         let is_end = bytes.len() < limit;
         if bytes.starts_with(BYTE_ORDER_MARK) {
             bytes.drain(..BYTE_ORDER_MARK.len());
@@ -156,7 +157,7 @@ fn open(path: &Path, input: &mut impl Read, wanted: Option<Kind>) -> Result<Open
                 return Ok(Opened { head: bytes, format, shape });
             }
         }
-        limit *= 2;
+        limit = (limit * 4).min(MAX_ROW_BYTES + HEAD_BYTES);
     }
 }
 

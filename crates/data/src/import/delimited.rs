@@ -12,7 +12,10 @@ use crate::bad_row::BadRow;
 use crate::import::lines::{Line, Lines, MAX_ROW_BYTES, too_long};
 use crate::import::row::{RawRow, RowResult, Rows, check_text};
 
-/// Lines a quoted cell may go over once the file has shown a quote that is never closed.
+/// Lines a quoted cell may go over.
+const MOST_LINES: usize = 100_000;
+
+/// The same once the file has shown a quote that is never closed.
 const CAUTIOUS_LINES: usize = 64;
 
 /// How the cells of a file are separated.
@@ -74,18 +77,22 @@ impl<R: Read> Records<R> {
         let mut parser =
             Parser { dialect: self.dialect, cells: Cells { line: number, ..Cells::default() }, at: 0, is_open: false };
         let mut further: VecDeque<Line> = VecDeque::new();
-        let mut progress = parser.feed(first.bytes);
+        let mut progress = parser.feed(&first.bytes);
         while let Progress::Open = progress {
             let is_long = parser.cells.bytes.len() > MAX_ROW_BYTES;
-            if is_long || (self.is_cautious && further.len() >= CAUTIOUS_LINES) {
+            let most_lines = if self.is_cautious { CAUTIOUS_LINES } else { MOST_LINES };
+            if is_long || further.len() >= most_lines {
                 break;
             }
             let Some(line) = self.next_line()? else { break };
-            further.push_back(line.clone());
-            if line.is_too_long() {
+            let is_too_long = line.is_too_long();
+            if !is_too_long {
+                progress = parser.feed(&line.bytes);
+            }
+            further.push_back(line);
+            if is_too_long {
                 break;
             }
-            progress = parser.feed(line.bytes);
         }
         if matches!(progress, Progress::Done) {
             return Ok(Ok(parser.cells));
@@ -135,11 +142,11 @@ struct Parser {
 
 impl Parser {
     /// Adds a line. After [`Progress::Open`], the quoted cell goes on with it.
-    fn feed(&mut self, line: Vec<u8>) -> Progress {
+    fn feed(&mut self, line: &[u8]) -> Progress {
         if self.is_open {
             self.cells.bytes.push(b'\n');
         }
-        self.cells.bytes.extend_from_slice(&line);
+        self.cells.bytes.extend_from_slice(line);
         loop {
             if !self.is_open {
                 self.begin_cell();

@@ -115,13 +115,11 @@ impl<R: Read> JsonDocument<R> {
     fn read_value(&mut self) -> io::Result<RowResult> {
         let (line, column) = (self.input.line, self.input.column);
         let mut value = Value::default();
-        while let Some(byte) = self.input.peek()? {
-            if value.is_over_before(byte) {
-                break;
-            }
-            value.push(byte);
-            self.input.advance()?;
-            if value.is_over() {
+        loop {
+            let block = self.input.block()?;
+            let (n_taken, is_over) = value.take(block);
+            self.input.consume(n_taken);
+            if is_over || n_taken == 0 {
                 break;
             }
         }
@@ -180,6 +178,20 @@ impl Value {
     /// Whether a bracketed value has just been closed.
     fn is_over(&self) -> bool {
         self.was_bracket && self.depth == 0 && !self.in_string
+    }
+
+    /// Takes the bytes of `block` that belong to the value; tells how many, and whether the value ends there.
+    fn take(&mut self, block: &[u8]) -> (usize, bool) {
+        for (nth, byte) in block.iter().enumerate() {
+            if self.is_over_before(*byte) {
+                return (nth, true);
+            }
+            self.push(*byte);
+            if self.is_over() {
+                return (nth + 1, true);
+            }
+        }
+        (block.len(), false)
     }
 
     fn push(&mut self, byte: u8) {
@@ -241,19 +253,32 @@ impl<R: Read> Bytes<R> {
         Bytes { input: BufReader::with_capacity(1 << 16, input), line: 1, column: 1 }
     }
 
-    fn peek(&mut self) -> io::Result<Option<u8>> {
+    /// Bytes that are there without waiting; none at the end.
+    fn block(&mut self) -> io::Result<&[u8]> {
         loop {
             match self.input.fill_buf() {
-                Ok(block) => return Ok(block.first().copied()),
+                Ok(_) => break,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
                 Err(cause) => return Err(cause),
             }
         }
+        Ok(self.input.buffer())
+    }
+
+    fn peek(&mut self) -> io::Result<Option<u8>> {
+        Ok(self.block()?.first().copied())
     }
 
     fn advance(&mut self) -> io::Result<()> {
-        if let Some(byte) = self.peek()? {
-            self.input.consume(1);
+        if self.peek()?.is_some() {
+            self.consume(1);
+        }
+        Ok(())
+    }
+
+    /// Goes `n` bytes on.
+    fn consume(&mut self, n: usize) {
+        for byte in self.input.buffer().iter().take(n) {
             match byte {
                 b'\n' => (self.line, self.column) = (self.line + 1, 1),
                 // Continuation bytes belong to a character already counted.
@@ -261,7 +286,7 @@ impl<R: Read> Bytes<R> {
                 _ => self.column += 1,
             }
         }
-        Ok(())
+        self.input.consume(n);
     }
 }
 
