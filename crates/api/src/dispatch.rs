@@ -10,8 +10,7 @@ use crate::wire::{ApiError, ErrorCode};
 
 /// Makes `dispatch(app, name, request)` and `dispatch_stream(app, name, request, sink)`.
 ///
-/// In this file, once the bodies stand: `use crate::{App, app, data, models, runs, serving, trying};`, `use crate::wire::*;`,
-/// `crate::command_table!(dispatch_bodies);`
+/// Each line of the list becomes an arm of each function, so a command cannot be in the list and not at a door.
 macro_rules! dispatch_bodies {
     (
         commands { $(#[doc = $doc:literal] $name:ident($request:ty) -> $answer:ty = $body:path;)* }
@@ -67,6 +66,15 @@ macro_rules! dispatch_bodies {
         }
     };
 }
+
+mod bodies {
+    use crate::wire::*;
+    use crate::{App, app, data, models, runs, serving, trying};
+
+    crate::command_table!(dispatch_bodies);
+}
+
+pub use bodies::{dispatch, dispatch_stream};
 
 /// The request as its type; `null` stands for an empty object.
 pub(crate) fn read<T: DeserializeOwned>(name: &str, request: Value) -> Result<T, ApiError> {

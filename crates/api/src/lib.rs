@@ -3,15 +3,36 @@
 //! Knows datasets, models, runs and the data folder; does not know windows, terminals or sockets. A door adds one line: it
 //! turns what it received into a name and a JSON request and shows the JSON answer.
 
+pub mod app;
 pub mod bindings;
 pub mod commands;
-#[cfg_attr(not(test), allow(dead_code, unused_macros, unused_imports, reason = "used where the bodies are put in"))]
+mod counting;
+pub mod data;
 pub(crate) mod dispatch;
+mod embedded;
+mod estimate;
+mod failure;
+mod library;
+pub mod models;
+mod places;
+pub mod runs;
 pub mod served;
+pub mod serving;
+mod settings;
+mod starter;
+mod summary;
 pub mod switch;
+mod told;
+pub mod trying;
 pub mod wire;
 
+pub use app::App;
 pub use bindings::bindings;
+pub use dispatch::{dispatch, dispatch_stream};
+pub use lorikeet_jobs::Scope;
 pub use served::Served;
 pub use switch::ServeSwitch;
 pub use wire::{ApiError, ErrorCode};
+
+/// Version of the code with its commit, stored with every run.
+pub const CODE_VERSION: &str = env!("LORIKEET_CODE_VERSION");

@@ -1,0 +1,131 @@
+//! How many tokens examples amount to for a model, counted once per data set, tokenizer and length, and kept while the
+//! program runs: previews and estimates ask again at every change of a form.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lorikeet_data::{Dataset, Kind, PrepareOptions, Prepared, Task, Tokenizer, prepare};
+use lorikeet_models::ModelConfig;
+
+use crate::wire::{ApiError, LengthStatistics};
+
+/// Most rows that are counted; larger data sets are judged by their first rows.
+const MOST_COUNTED: usize = 20_000;
+/// Counts that are kept.
+const MOST_KEPT: usize = 32;
+/// Bins of the histogram, about.
+const BINS: u64 = 24;
+/// A length no example has: nothing is cut.
+const UNCUT: usize = 1 << 40;
+
+/// What examples amount to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Counted {
+    /// Rows that were counted, and rows of the data set.
+    pub n_rows: u64,
+    pub n_rows_all: u64,
+    /// Sequences they became, tokens in them after cutting, and trained ones of these.
+    pub n_examples: u64,
+    pub n_tokens: u64,
+    pub n_trained: u64,
+    pub n_truncated: u64,
+    pub n_dropped: u64,
+    pub n_end_trained: u64,
+    /// The longest sequence after cutting.
+    pub longest: u64,
+    /// Lengths before cutting.
+    pub lengths: LengthStatistics,
+}
+
+type Key = (String, String, bool, usize);
+
+/// Counts made so far.
+#[derive(Debug, Default)]
+pub(crate) struct Counts(Mutex<HashMap<Key, Arc<Counted>>>);
+
+impl Counts {
+    /// What `dataset` amounts to with `tokenizer` when rows are cut at `max_length` tokens.
+    pub fn of(
+        &self,
+        dataset: &Dataset,
+        tokenizer: &Tokenizer,
+        task: Task,
+        max_length: usize,
+    ) -> Result<Arc<Counted>, ApiError> {
+        let folder = tokenizer.folder().display().to_string();
+        let key = (dataset.hash().to_owned(), folder, task == Task::Classify, max_length);
+        if let Some(counted) = self.lock().get(&key) {
+            return Ok(counted.clone());
+        }
+        let counted = Arc::new(count(dataset, tokenizer, task, max_length)?);
+        let mut kept = self.lock();
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, counted.clone());
+        Ok(counted)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Counted>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task whose rows a kind's are.
+pub(crate) fn task_of_kind(kind: Kind) -> Task {
+    if kind == Kind::Labelled { Task::Classify } else { Task::Causal }
+}
+
+/// A length that the model at `folder` can read.
+pub(crate) fn limit(folder: &Path, max_length: u64) -> Result<usize, ApiError> {
+    Ok((max_length as usize).min(ModelConfig::read(folder, None)?.max_positions()))
+}
+
+fn count(dataset: &Dataset, tokenizer: &Tokenizer, task: Task, max_length: usize) -> Result<Counted, ApiError> {
+    let rows: Vec<u32> = (0..dataset.len().min(MOST_COUNTED) as u32).collect();
+    let prepared = |length| prepare(dataset, &rows, tokenizer, &PrepareOptions::new(task, length), None, &mut |_| {});
+    let (whole, cut) = (prepared(UNCUT)?, prepared(max_length)?);
+    let statistics = cut.statistics();
+    Ok(Counted {
+        n_rows: rows.len() as u64,
+        n_rows_all: dataset.len() as u64,
+        n_examples: statistics.n_examples as u64,
+        n_tokens: statistics.n_tokens,
+        n_trained: if task == Task::Classify { statistics.n_examples as u64 } else { statistics.n_trained_tokens },
+        n_truncated: statistics.n_truncated as u64,
+        n_dropped: statistics.n_dropped as u64,
+        n_end_trained: statistics.n_end_trained as u64,
+        longest: statistics.lengths.max as u64,
+        lengths: lengths(&whole),
+    })
+}
+
+fn lengths(whole: &Prepared) -> LengthStatistics {
+    let of = |at: u32| whole.n_tokens(at) as u64;
+    let longest_example = (0..whole.len() as u32).max_by_key(|at| (of(*at), std::cmp::Reverse(*at)));
+    let longest = longest_example.map_or(0, of);
+    let bin_width = round_width(longest);
+    let mut bins = vec![0; longest.div_ceil(bin_width).max(1) as usize];
+    for at in 0..whole.len() as u32 {
+        let last = bins.len() - 1;
+        bins[((of(at) / bin_width) as usize).min(last)] += 1;
+    }
+    LengthStatistics {
+        median: whole.statistics().lengths.p50 as u64,
+        p95: whole.statistics().lengths.p95 as u64,
+        longest,
+        longest_row: longest_example.and_then(|at| whole.row(at)).unwrap_or_default().into(),
+        bin_width,
+        bins,
+    }
+}
+
+/// A width of 1, 2 or 5 times a power of ten (or of 16 from there on) that makes about [`BINS`] bins.
+fn round_width(longest: u64) -> u64 {
+    let least = longest.div_ceil(BINS).max(1);
+    [1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1000, 2000, 5000, 10_000, 50_000]
+        .into_iter()
+        .find(|width| *width >= least)
+        .unwrap_or(least)
+}

@@ -1,0 +1,336 @@
+//! Using a model: asking it, sorting with it, measuring it. Loaded models are kept for the next question; a base and the same
+//! base with an adapter are one loaded model.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use lorikeet_data::{Chat, Labels, Message, PrepareOptions, Prepared, Role, Task, TemplateOrigin, Tokenizer, prepare};
+use lorikeet_generate::{GenerateSettings, Sampling, StopReason as Reason};
+use lorikeet_jobs::train::{DeviceChoice, ResultInfo, Scores, Settings};
+use lorikeet_jobs::{Executor, Place, Source, open};
+use lorikeet_models::ModelConfig;
+
+use crate::failure::invalid;
+use crate::runs::RunResult;
+use crate::wire::{
+    ApiError, ChatMessage, ErrorCode, EvaluateRequest, Evaluation, GenerateRequest, GenerateUpdate, Generation,
+    PredictRequest, Prediction, StopReason, WorkProgress,
+};
+use crate::{App, places};
+
+/// Models that are kept loaded.
+const MOST_LOADED: usize = 2;
+/// Longest answer when nothing is said.
+const MAX_TOKENS: u64 = 256;
+/// Rows of a measurement read together when nothing is said.
+const BATCH_SIZE: u64 = 8;
+
+/// A loaded model with its tokenizer.
+struct Ready {
+    source: Source,
+    tokenizer: Tokenizer,
+    info: Option<ResultInfo>,
+    executor: Mutex<Box<dyn Executor>>,
+}
+
+impl Ready {
+    fn executor(&self) -> MutexGuard<'_, Box<dyn Executor>> {
+        self.executor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Models that are loaded, the one used last at the end.
+#[derive(Default)]
+pub(crate) struct Loaded(Mutex<Vec<Arc<Ready>>>);
+
+/// What a request names: a base, and perhaps an adapter on it.
+struct Parts {
+    folder: PathBuf,
+    adapter: Option<PathBuf>,
+    info: Option<ResultInfo>,
+}
+
+impl Parts {
+    fn find(app: &App, model: &str, adapter: Option<&str>) -> Result<Parts, ApiError> {
+        // A run of all weights is a model of its own.
+        let whole_run = |given: &str| RunResult::find(app, given).ok().filter(|result| result.is_whole);
+        let (folder, info) = match app.library.find_model(model) {
+            Ok(found) => (found.folder, None),
+            Err(error) => match whole_run(model) {
+                Some(result) => (result.folder.clone(), ResultInfo::read(&result.folder)?),
+                None => return Err(error),
+            },
+        };
+        let Some(adapter) = adapter else {
+            let info = if info.is_some() { info } else { ResultInfo::read(&folder)? };
+            return Ok(Parts { folder, adapter: None, info });
+        };
+        let path = places::expand(adapter)?;
+        let (result, run) = match path.is_dir() {
+            true => (path, None),
+            false if places::is_path_like(adapter) => {
+                let message = format!("there is no adapter at `{}`", path.display());
+                return Err(ApiError::new(ErrorCode::NotFound, message));
+            }
+            false => {
+                let result = RunResult::find(app, adapter)?;
+                (result.folder, Some(result.row))
+            }
+        };
+        let info = ResultInfo::read(&result)?.or_else(|| run.as_ref().map(|row| labels_of(app, row)));
+        if result.join("adapter_config.json").is_file() {
+            return Ok(Parts { folder, adapter: Some(result), info });
+        }
+        // The result of training all weights takes the base's place; its tokenizer is that of the base.
+        Ok(Parts { folder: result, adapter: None, info })
+    }
+
+    fn source(&self, n_labels: Option<usize>) -> Source {
+        Source { folder: self.folder.clone(), adapter: self.adapter.clone(), n_labels }
+    }
+}
+
+/// What a run that has no result yet says of its checkpoints.
+fn labels_of(app: &App, row: &lorikeet_registry::RunRow) -> ResultInfo {
+    let labels = || {
+        let data = app.registry().datasets().get(row.dataset_id.as_deref()?).ok()?;
+        let dataset = app.library.store.dataset(&data.hash).ok()?;
+        Some(dataset.description().labels.iter().map(|label| label.name.clone()).collect::<Vec<_>>())
+    };
+    let max_length = row.settings.get("max_length").and_then(serde_json::Value::as_u64);
+    ResultInfo {
+        run: row.id.clone(),
+        task: row.task.clone(),
+        base_model: row.model_id.clone().unwrap_or_default(),
+        base_folder: String::new(),
+        base_hash: row.model_hash.clone().unwrap_or_default(),
+        template_hash: row.template_hash.clone().unwrap_or_default(),
+        dataset_hash: row.dataset_hash.clone().unwrap_or_default(),
+        labels: labels().unwrap_or_default(),
+        max_length: max_length.unwrap_or(Settings::default().max_length),
+    }
+}
+
+impl Loaded {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Ready>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The loaded model for `parts`. A base alone is also served by the same base with an adapter, which is set aside then;
+    /// not where a classifier came with the adapter.
+    fn get(&self, parts: &Parts, n_labels: Option<usize>) -> Result<Arc<Ready>, ApiError> {
+        let source = parts.source(n_labels);
+        let is_causal = ModelConfig::read(&parts.folder, None)?.task() == lorikeet_models::Task::Causal;
+        let serves = |ready: &Ready| {
+            ready.source == source || (is_causal && source.adapter.is_none() && ready.source.folder == source.folder)
+        };
+        let mut kept = self.lock();
+        if let Some(at) = kept.iter().position(|ready| serves(ready)) {
+            let ready = kept.remove(at);
+            kept.push(ready.clone());
+            return Ok(ready);
+        }
+        if kept.len() >= MOST_LOADED {
+            kept.remove(0);
+        }
+        let tokenizer = Tokenizer::open(&parts.folder)?;
+        let executor = Mutex::new(open(&source, Place::choose(DeviceChoice::Auto)?, None)?);
+        let ready = Arc::new(Ready { source, tokenizer, info: parts.info.clone(), executor });
+        kept.push(ready.clone());
+        Ok(ready)
+    }
+}
+
+impl App {
+    /// Forgets loaded models, whose files may have changed.
+    pub fn unload(&self) {
+        self.loaded.lock().clear();
+    }
+}
+
+/// Body of `generate`.
+pub fn generate(
+    app: &App,
+    request: GenerateRequest,
+    sink: &mut dyn FnMut(GenerateUpdate) -> bool,
+) -> Result<Generation, ApiError> {
+    let parts = Parts::find(app, &request.model, request.adapter.as_deref())?;
+    let ready = app.loaded.get(&parts, None)?;
+    let prompt = prompt(&ready.tokenizer, &request)?;
+    let asked = GenerateSettings {
+        sampling: Sampling {
+            temperature: request.temperature.unwrap_or(0.0),
+            top_p: request.top_p.unwrap_or(1.0),
+            top_k: request.top_k.map(|k| k as usize),
+            seed: request.seed.unwrap_or(0),
+            ..Sampling::default()
+        },
+        max_tokens: request.max_tokens.unwrap_or(MAX_TOKENS) as usize,
+        stop_ids: ready.tokenizer.stop_ids().to_vec(),
+        stop_texts: request.stop.unwrap_or_default(),
+    };
+    let with_adapter = parts.adapter.is_some();
+    let answer = ready.executor().generate(with_adapter, &prompt, &asked, &ready.tokenizer, &mut |update| {
+        let text = update.text.to_owned();
+        sink(GenerateUpdate { text, n_tokens: update.n_tokens as u64, tokens_per_s: update.tokens_per_s })
+    })?;
+    Ok(Generation {
+        n_tokens: answer.n_tokens() as u64,
+        text: answer.text,
+        stop_reason: match answer.stop_reason {
+            Reason::Stop => StopReason::Stop,
+            Reason::Length => StopReason::Length,
+            Reason::Cancelled => StopReason::Cancelled,
+        },
+        n_prompt_tokens: answer.n_prompt_tokens as u64,
+        first_token_ms: (answer.first_token_s * 1e3) as u64,
+        seconds: answer.seconds,
+        tokens_per_s: answer.tokens_per_s,
+    })
+}
+
+/// The prompt as token ids: dressed by the model's own template where it has one, as it is otherwise or when `raw`.
+fn prompt(tokenizer: &Tokenizer, request: &GenerateRequest) -> Result<Vec<u32>, ApiError> {
+    let has_template = tokenizer.template().origin() == TemplateOrigin::Model;
+    let message = |role: Role, content: &str| Message::new(role, content);
+    let messages = match (&request.prompt, &request.messages) {
+        (Some(prompt), None) if request.raw || (!has_template && request.system.is_none()) => {
+            return Ok(tokenizer.text_prompt(prompt)?);
+        }
+        (Some(prompt), None) => {
+            let system = request.system.as_deref().map(|words| message(Role::System, words));
+            system.into_iter().chain([message(Role::User, prompt)]).collect()
+        }
+        (None, Some(messages)) => messages.iter().map(chat_message).collect::<Result<Vec<_>, _>>()?,
+        _ => return Err(invalid("give exactly one of `prompt` and `messages`")),
+    };
+    Ok(tokenizer.chat_prompt(&Chat { messages, tools: Vec::new() })?)
+}
+
+fn chat_message(message: &ChatMessage) -> Result<Message, ApiError> {
+    let role = match message.role.as_str() {
+        "system" | "developer" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "tool" => Role::Tool,
+        other => return Err(invalid(format!("a message's role is system, user, assistant or tool, not: `{other}`"))),
+    };
+    Ok(Message::new(role, message.content.as_str()))
+}
+
+/// The labels of a classifier: those its training noted, else those of its configuration.
+fn labels(ready: &Ready) -> Vec<String> {
+    let noted = ready.info.as_ref().map(|info| info.labels.clone()).filter(|labels| !labels.is_empty());
+    noted.unwrap_or_else(|| ready.executor().config().label_names.clone())
+}
+
+/// Body of `predict`.
+pub fn predict(app: &App, request: PredictRequest) -> Result<Prediction, ApiError> {
+    let parts = Parts::find(app, &request.model, request.adapter.as_deref())?;
+    let ready = app.loaded.get(&parts, None)?;
+    let started = Instant::now();
+    let limit = ready.executor().config().max_positions();
+    let length = ready.info.as_ref().map_or(limit, |info| (info.max_length as usize).min(limit));
+    let input = ready.tokenizer.encode_for_classifier(&request.text, None, length)?;
+    let probabilities = ready.executor().judge(&input.ids, &input.token_types)?;
+    let names = labels(&ready);
+    let named = |at: usize| names.get(at).cloned().unwrap_or_else(|| format!("LABEL_{at}"));
+    let best = (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b])).unwrap_or(0);
+    let probabilities: BTreeMap<String, f64> =
+        probabilities.into_iter().enumerate().map(|(at, p)| (named(at), p)).collect();
+    Ok(Prediction { label: named(best), probabilities, seconds: started.elapsed().as_secs_f64() })
+}
+
+/// Body of `evaluate`.
+pub fn evaluate(
+    app: &App,
+    request: EvaluateRequest,
+    sink: &mut dyn FnMut(WorkProgress) -> bool,
+) -> Result<Evaluation, ApiError> {
+    let parts = Parts::find(app, &request.model, request.adapter.as_deref())?;
+    let row = app.library.use_dataset(&request.data)?;
+    let dataset = app.library.store.dataset(&row.hash)?;
+    let config = ModelConfig::read(&parts.folder, None)?;
+    let task = match config.task() {
+        lorikeet_models::Task::Causal => Task::Causal,
+        lorikeet_models::Task::Classify => Task::Classify,
+    };
+    let known = known_labels(&parts, &config);
+    // A base without a classifier guesses among the labels of the examples.
+    let n_labels = (task == Task::Classify && parts.adapter.is_none() && known.is_none())
+        .then_some(dataset.description().labels.len());
+    let ready = app.loaded.get(&parts, n_labels)?;
+    let max_length = request.max_length.or(parts.info.as_ref().map(|info| info.max_length));
+    let max_length = max_length.unwrap_or(Settings::default().max_length) as usize;
+    let options = PrepareOptions::new(task, max_length.min(config.max_positions()));
+    let n_rows = dataset.len().min(request.limit.unwrap_or(u64::MAX) as usize) as u32;
+    let rows: Vec<u32> = (0..n_rows).collect();
+    let started = Instant::now();
+    let examples = prepare(&dataset, &rows, &ready.tokenizer, &options, known.as_ref(), &mut |_| {})?;
+    let batch_size = request.batch_size.unwrap_or(BATCH_SIZE).max(1) as usize;
+    let scores = measure(&ready, parts.adapter.is_some(), &examples, task, batch_size, sink)?;
+    let scores = scores.ok_or_else(|| ApiError::new(ErrorCode::Cancelled, "the measurement was stopped"))?;
+    Ok(Evaluation {
+        n: examples.statistics().n_rows as u64,
+        loss: crate::told::mean(scores.loss.sum, scores.loss.count as u64),
+        n_tokens: if task == Task::Causal { scores.loss.count as u64 } else { examples.statistics().n_tokens },
+        perplexity: scores.perplexity().filter(|p| p.is_finite()),
+        accuracy: scores.labels.map(|labels| labels.accuracy),
+        f1_macro: scores.labels.map(|labels| labels.f1_macro),
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// Labels in the order of the classifier, where they are known.
+fn known_labels(parts: &Parts, config: &ModelConfig) -> Option<Labels> {
+    let noted = parts.info.as_ref().map(|info| info.labels.clone()).filter(|labels| !labels.is_empty());
+    let named = || {
+        // transformers writes `LABEL_0`, `LABEL_1`, … where nobody chose names.
+        let is_chosen = config.label_names.iter().enumerate().any(|(at, name)| *name != format!("LABEL_{at}"));
+        is_chosen.then(|| config.label_names.clone())
+    };
+    noted.or_else(named).map(Labels::in_order)
+}
+
+/// Measures on a thread of its own, because the device's threads do the work and `sink` belongs to this one.
+fn measure(
+    ready: &Ready,
+    with_adapter: bool,
+    examples: &Prepared,
+    task: Task,
+    batch_size: usize,
+    sink: &mut dyn FnMut(WorkProgress) -> bool,
+) -> Result<Option<Scores>, ApiError> {
+    let n_rows = examples.len() as u64;
+    let (sender, receiver) = std::sync::mpsc::sync_channel::<u64>(1);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    std::thread::scope(|scope| {
+        let stop = &stop;
+        let worker = scope.spawn(move || {
+            let mut progress = |done: u64, _: u64| {
+                // A full channel only means that this step is not shown.
+                let _ = sender.try_send(done * batch_size as u64);
+                !stop.load(relaxed)
+            };
+            ready.executor().measure(with_adapter, examples, task, batch_size, &mut progress)
+        });
+        for done in receiver {
+            let shown = WorkProgress { unit: "rows".to_owned(), done: done.min(n_rows), total: Some(n_rows) };
+            if !sink(shown) {
+                stop.store(true, relaxed);
+            }
+        }
+        match worker.join() {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(ApiError::new(ErrorCode::Internal, "the measurement ended by a defect")),
+        }
+    })
+}
+
+/// Whether a folder holds a PEFT adapter.
+pub fn is_adapter(folder: &Path) -> bool {
+    folder.join("adapter_config.json").is_file()
+}
