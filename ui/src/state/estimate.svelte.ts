@@ -6,6 +6,13 @@ import { notify } from './notices.svelte';
 
 type Answer = { key: string; estimate: RunEstimate | null; error: ApiError | null };
 
+/** The draft without its name, which costs nothing. */
+function priced(): RunRequest | null {
+  const request = draftRequest();
+  if (request) delete request.name;
+  return request;
+}
+
 let main = $state<Answer | null>(null);
 let wanted = $state<string | null>(null);
 let side = $state<Record<string, RunEstimate>>({});
@@ -25,7 +32,7 @@ export const estimates = {
   },
   /** What a variant of the draft would cost, once it is known. */
   of(change: Partial<RunRequest>): RunEstimate | null {
-    const request = draftRequest();
+    const request = priced();
     return request ? (side[JSON.stringify({ ...request, ...change })] ?? null) : null;
   },
 };
@@ -33,7 +40,7 @@ export const estimates = {
 /** Keeps the estimate up to date while a component lives; call it in an effect's root. */
 export function watchEstimate(): void {
   $effect(() => {
-    const request = draftRequest();
+    const request = priced();
     const key = request ? JSON.stringify(request) : null;
     wanted = key;
     clearTimeout(timer);
@@ -54,7 +61,7 @@ async function ask(request: RunRequest, key: string): Promise<void> {
 
 /** Asks what variants of the draft would cost, one after the other. */
 export async function wantVariants(changes: Partial<RunRequest>[]): Promise<void> {
-  const request = draftRequest();
+  const request = priced();
   if (!request) return;
   for (const change of changes) {
     const variant = { ...request, ...change };
