@@ -112,7 +112,13 @@ impl Partial {
         // Windows does not move a folder with open files in it.
         let Partial { folder: moving, lock, rows, index, .. } = self;
         drop((lock, rows, index));
-        fs::rename(&folder, &place).map_err(|cause| Error::write(&place, cause))?;
+        if let Err(cause) = fs::rename(&folder, &place) {
+            // Another import of the same rows may have been a moment faster.
+            return match Dataset::open(root, &description.hash) {
+                Ok(_) => Ok((description, first)),
+                Err(_) => Err(Error::write(&place, cause)),
+            };
+        }
         // Moved: there is nothing left to remove.
         let _ = moving.keep();
         sync_folder(root).map_err(|cause| Error::write(root, cause))?;

@@ -262,3 +262,81 @@ fn reason(cause: &minijinja::Error) -> String {
         _ => cause.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn render(source: &str, chat: &Chat) -> Result<String> {
+        let template = ChatTemplate::of_model(Path::new("model"), source.to_owned(), "<s>".into(), "</s>".into())?;
+        template.render(chat, true, Some(1_795_176_000))
+    }
+
+    fn chat() -> Chat {
+        let messages = vec![Message::new(Role::User, "a"), Message::new(Role::Assistant, "b")];
+        Chat { messages, tools: vec![json!({"type": "function", "b": 1.0, "a": {"é<'": [true, null]}})] }
+    }
+
+    #[test]
+    fn values_are_written_as_python_writes_them() {
+        let rendered = render(
+            "{{ tools[0] | tojson }}\n{{ tools[0] | tojson(indent=2) }}\n{{ tools[0] | string }}\n{{ tools[0] }} \
+             {{ true }} {{ none }} {{ 1.0 }} {{ [1, 'x'] }} {{ missing }}|{{ messages[0].weight }}",
+            &chat(),
+        );
+        insta::assert_snapshot!(rendered.unwrap(), @r#"
+        {"type": "function", "b": 1.0, "a": {"é<'": [true, null]}}
+        {
+          "type": "function",
+          "b": 1.0,
+          "a": {
+            "é<'": [
+              true,
+              null
+            ]
+          }
+        }
+        {'type': 'function', 'b': 1.0, 'a': {"é<'": [True, None]}}
+        {'type': 'function', 'b': 1.0, 'a': {"é<'": [True, None]}} True None 1.0 [1, 'x'] |
+        "#);
+    }
+
+    #[test]
+    fn functions_and_loop_controls_of_transformers_are_there() {
+        let source = "{{ strftime_now('%d %B %Y') }}{% for m in messages %}{% if loop.index0 == 1 %}{% break %}{% endif %}\n    {{ m['content'].strip().upper() }}\n  {% endfor %}{{ bos_token + eos_token }}";
+        assert_eq!(render(source, &chat()).unwrap(), "20 November 2026    A\n<s></s>");
+        let refused = render("{{ raise_exception('no ' + messages[0].role) }}", &chat()).unwrap_err();
+        assert_eq!(refused.to_string(), "the model's chat template refuses this conversation: no user");
+    }
+
+    #[test]
+    fn a_template_with_faults_says_where() {
+        let unread = render("{% for m in messages %}", &chat()).unwrap_err().to_string();
+        insta::assert_snapshot!(unread, @r#"the chat template of `model` cannot be read: syntax error: unexpected end of input, expected end of block (in chat:1)"#);
+        let failed = render("{{ messages | no_such_filter }}", &chat()).unwrap_err().to_string();
+        insta::assert_snapshot!(failed, @r#"the model's chat template refuses this conversation: unknown filter: filter no_such_filter is unknown (in chat:1)"#);
+        let failed = render("{{ messages[0].content.no_such_method() }}", &chat()).unwrap_err().to_string();
+        insta::assert_snapshot!(failed, @r#"the model's chat template refuses this conversation: unknown method: string has no method named no_such_method (in chat:1)"#);
+    }
+
+    #[test]
+    fn generation_blocks_are_found_and_do_not_show() {
+        let source =
+            "{% for m in messages %}\n  {%- generation %}\n<{{ m.content }}>\n  {%- endgeneration %}\n.{% endfor %}";
+        let template =
+            ChatTemplate::of_model(Path::new("model"), source.to_owned(), String::new(), String::new()).unwrap();
+        let text = template.render(&chat(), false, None).unwrap();
+        assert_eq!(text, "<a>.<b>.");
+        assert_eq!(template.generation_spans(&chat(), None).unwrap(), [(0, 3), (4, 7)]);
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_source() {
+        let template = ChatTemplate::fallback(Path::new("model"), true, false, String::new(), String::new()).unwrap();
+        assert_eq!(template.hash(), blake3::hash(template.source().as_bytes()).to_hex().as_str());
+        assert_eq!(template.origin(), TemplateOrigin::ChatMl);
+        assert_eq!(template.text_after_turn(), Some("<|im_end|>\n"));
+    }
+}

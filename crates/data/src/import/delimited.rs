@@ -317,4 +317,25 @@ mod tests {
         let text = "a,\"b\n1,2\n".repeat(20_000) + "c,\"";
         assert_eq!(rows(text.as_bytes(), &["x", "y"]).lines().count(), 39_999);
     }
+
+    proptest::proptest! {
+        /// What another writer of the same standard writes is read back cell by cell.
+        #[test]
+        fn standard_tables_are_read_back(rows in proptest::collection::vec(proptest::collection::vec("[a\"\u{e9}, \n;]{0,6}", 2..4), 1..6)) {
+            let width = rows[0].len();
+            let rows: Vec<Vec<String>> = rows.into_iter().filter(|row| row.len() == width).collect();
+            let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
+            for row in &rows {
+                writer.write_record(row).unwrap();
+            }
+            let text = writer.into_inner().unwrap();
+            let mut records = Records::new(text.as_slice(), COMMA);
+            for row in rows {
+                let cells = records.next_record().unwrap().unwrap().unwrap();
+                let read: Vec<String> = cells.values.into_iter().map(|cell| String::from_utf8(cell).unwrap()).collect();
+                proptest::prop_assert_eq!(read, row);
+            }
+            proptest::prop_assert!(records.next_record().unwrap().is_none());
+        }
+    }
 }

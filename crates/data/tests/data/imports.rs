@@ -82,25 +82,32 @@ fn every_published_set_imports_as_its_readme_says() {
         let imported =
             import(&root.join(file), &ImportOptions::default()).unwrap_or_else(|cause| panic!("{file}: {cause}"));
         assert_eq!((imported.kind, imported.n_rows, imported.n_bad), (kind, n_rows, 0), "{file}");
-        told += &format!("{file}: {} empty; {}\n", imported.n_empty, labels(&imported));
+        told += &format!(
+            "{file}: {} {} {:?}, {} empty; {}\n",
+            imported.format,
+            imported.layout,
+            imported.columns,
+            imported.n_empty,
+            labels(&imported)
+        );
     }
     insta::assert_snapshot!(told, @r#"
-    sst2/train.tsv: 0 empty; 0 3310, 1 3610
-    sst2/dev.tsv: 0 empty; 0 428, 1 444
-    ag_news/ag_news_part1.csv: 0 empty; 1 1286, 2 1270, 3 1204, 4 1240
-    sms_spam/sms.tsv: 0 empty; ham 4827, spam 747
-    zh_hotel_reviews/ChnSentiCorp_htl_all.csv: 1 empty; 0 2444, 1 5322
-    zh_news_titles/dev.txt: 0 empty; 0 1000, 1 1000, 2 1000, 3 1000, 4 1000, 5 1000, 6 1000, 7 1000, 8 1000, 9 1000
-    alpaca/alpaca_raw_5k.json: 2 empty; 
-    alpaca/alpaca_filtered_5k.json: 4 empty; 
-    alpaca_zh/alpaca_zh_demo.json: 0 empty; 
-    chat_multiturn/sharegpt_identity.json: 0 empty; 
-    chat_multiturn/sharegpt_toolcall_en.json: 0 empty; 
-    chat_multiturn/messages_sft.jsonl: 0 empty; 
-    ja_zh_parallel/source.ja.txt: 0 empty; 
-    ja_zh_parallel/reference.zh.txt: 0 empty; 
-    ja_zh_parallel/system_Claude-3.5.zh.txt: 0 empty; 
-    tiny_shakespeare/input.txt: 0 empty;
+    sst2/train.tsv: tsv text_label ["column 1", "column 2"], 0 empty; 0 3310, 1 3610
+    sst2/dev.tsv: tsv text_label ["column 1", "column 2"], 0 empty; 0 428, 1 444
+    ag_news/ag_news_part1.csv: csv text_label ["column 2", "column 3", "column 1"], 0 empty; 1 1286, 2 1270, 3 1204, 4 1240
+    sms_spam/sms.tsv: tsv text_label ["column 2", "column 1"], 0 empty; ham 4827, spam 747
+    zh_hotel_reviews/ChnSentiCorp_htl_all.csv: csv text_label ["review", "label"], 1 empty; 0 2444, 1 5322
+    zh_news_titles/dev.txt: tsv text_label ["column 1", "column 2"], 0 empty; 0 1000, 1 1000, 2 1000, 3 1000, 4 1000, 5 1000, 6 1000, 7 1000, 8 1000, 9 1000
+    alpaca/alpaca_raw_5k.json: json alpaca ["instruction", "input", "output"], 2 empty; 
+    alpaca/alpaca_filtered_5k.json: json alpaca ["instruction", "input", "output"], 4 empty; 
+    alpaca_zh/alpaca_zh_demo.json: json alpaca ["instruction", "input", "output"], 0 empty; 
+    chat_multiturn/sharegpt_identity.json: json sharegpt ["conversations"], 0 empty; 
+    chat_multiturn/sharegpt_toolcall_en.json: json sharegpt ["conversations", "tools"], 0 empty; 
+    chat_multiturn/messages_sft.jsonl: jsonl messages ["messages"], 0 empty; 
+    ja_zh_parallel/source.ja.txt: text text [], 0 empty; 
+    ja_zh_parallel/reference.zh.txt: text text [], 0 empty; 
+    ja_zh_parallel/system_Claude-3.5.zh.txt: text text [], 0 empty; 
+    tiny_shakespeare/input.txt: text text [], 0 empty;
     "#);
 }
 

@@ -361,6 +361,44 @@ fn a_template_that_hides_its_turns_is_refused() {
     insta::assert_snapshot!(message, @r#"row 1: the assistant's turn 3 cannot be found in what the chat template renders, so no loss mask can be made: the text before the turn changes once the turn is there, and the template marks no `{% generation %}` block for it"#);
 }
 
+/// Where neither the prompt nor the words can be found again, the template's own marks are believed.
+#[test]
+fn generation_blocks_are_the_last_resort() {
+    let Some(root) = shared("tokenizers") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(root.join("gpt2/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    let source = "{{ messages | length }}:{% for m in messages %} {% if m.role == 'assistant' %}{% generation %}{{ m.content | length }}!{% endgeneration %}{% else %}u{% endif %}{% endfor %}";
+    std::fs::write(folder.path().join("chat_template.jinja"), source).unwrap();
+    let tokenizer = Tokenizer::open(folder.path()).unwrap();
+    assert_eq!(previews(&tokenizer, &[conversation()], &causal()), "5: u u [6!] u [3!]");
+}
+
+#[test]
+fn thoughts_are_learnt_in_the_last_turn_and_dropped_before() {
+    let Some(root) = shared("tokenizers") else { return };
+    let tokenizer = with_template(&root, "qwen2.5", "qwen3.jinja");
+    let row = json!({"messages": [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "<think>\nfirst\n</think>\n\nHello!"},
+        {"role": "user", "content": "Joke?"},
+        {"role": "assistant", "content": "<think>\nsecond\n</think>\n\nNo."},
+    ]});
+    insta::assert_snapshot!(previews(&tokenizer, &[row], &causal()), @r#"
+    <|im_start|>user
+    Hi<|im_end|>
+    <|im_start|>assistant
+    [Hello!<|im_end|>]
+    <|im_start|>user
+    Joke?<|im_end|>
+    <|im_start|>assistant
+    [<think>
+    second
+    </think>
+
+    No.<|im_end|>]
+    "#);
+}
+
 #[test]
 fn rows_are_cut_counted_and_batched() {
     let Some(root) = shared("tokenizers") else { return };
