@@ -100,9 +100,6 @@ pub fn card(run: &Value, data: &Value) -> Result<String> {
 }
 
 fn figures(text: &mut String, run: &Value, data: &Value) -> Result<()> {
-    let number = |value: &Value, digits: usize| {
-        value.as_f64().map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"))
-    };
     let (books, chats) = (&run["held_out_books"], &run["held_out_chats"]);
     writeln!(
         text,
@@ -123,6 +120,16 @@ fn figures(text: &mut String, run: &Value, data: &Value) -> Result<()> {
         number(&chats["loss"], 3),
         number(&chats["perplexity"], 2)
     )?;
+    stages(text, run, data)?;
+    writeln!(
+        text,
+        "\nThe whole curves are in `recipe/run.json`, the sources with their hashes in `recipe/data.json`."
+    )?;
+    Ok(())
+}
+
+/// What each stage read and how its loss fell.
+fn stages(text: &mut String, run: &Value, data: &Value) -> Result<()> {
     let mix = &data["first_stage"];
     writeln!(
         text,
@@ -156,11 +163,12 @@ fn figures(text: &mut String, run: &Value, data: &Value) -> Result<()> {
             .collect();
         writeln!(text, "\nTraining loss of {stage}: {}.", points.into_iter().rev().collect::<Vec<_>>().join(", "))?;
     }
-    writeln!(
-        text,
-        "\nThe whole curves are in `recipe/run.json`, the sources with their hashes in `recipe/data.json`."
-    )?;
     Ok(())
+}
+
+/// A number with so many digits after the point, a dash where there is none.
+fn number(value: &Value, digits: usize) -> String {
+    value.as_f64().map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"))
 }
 
 const FRONT_MATTER: &str = "---

@@ -1,0 +1,49 @@
+//! The one table of which crate may use which. ARCHITECTURE.md draws the same; `edges` compares both with the manifests.
+
+/// A crate of the house.
+#[derive(Debug)]
+pub struct Room {
+    /// Its folder's name; `desktop` is the root package.
+    pub name: &'static str,
+    /// The crates of the house it uses.
+    pub uses: &'static [&'static str],
+}
+
+/// From the ground up: a room uses only rooms above it in this list.
+pub const ROOMS: &[Room] = &[
+    Room { name: "kernels", uses: &[] },
+    Room { name: "data", uses: &[] },
+    Room { name: "registry", uses: &[] },
+    Room { name: "models", uses: &["kernels"] },
+    Room { name: "generate", uses: &["models"] },
+    Room { name: "train", uses: &["kernels", "models", "data", "generate"] },
+    Room { name: "jobs", uses: &["train", "generate", "data", "models", "registry"] },
+    Room { name: "api", uses: &["jobs", "registry", "data", "generate", "models"] },
+    Room { name: "server", uses: &["api"] },
+    Room { name: "cli", uses: &["api", "server"] },
+    Room { name: "desktop", uses: &["api", "server"] },
+    Room { name: "xtask", uses: &[] },
+];
+
+/// Crates of the workspace that hold tests only: they may look everywhere.
+pub const TESTS: &[&str] = &["tests"];
+
+/// Libraries that one room keeps to itself, so that the others do not know them: how their names begin, and where they live.
+pub const HOMES: &[(&str, &[&str])] = &[
+    ("candle", &["kernels"]),
+    ("gemm", &["kernels"]),
+    ("rayon", &["kernels"]),
+    ("tokenizers", &["data", "xtask"]),
+    ("minijinja", &["data"]),
+    ("rusqlite", &["registry"]),
+    ("plotters", &["api"]),
+    ("ts-rs", &["api"]),
+    ("axum", &["server"]),
+    ("tokio", &["server", "desktop"]),
+    ("clap", &["cli", "xtask"]),
+    ("indicatif", &["cli"]),
+    ("tauri", &["desktop"]),
+];
+
+/// Asynchronous runtimes and their like: only a library with a home above may bring one.
+pub const ASYNCHRONOUS: &[&str] = &["async", "futures", "smol", "hyper", "reqwest"];
