@@ -111,14 +111,17 @@ pub fn npm_packages() -> Result<()> {
         bail!("Node is too old, at least {OLDEST_NODE} is needed: {}", version.trim());
     }
     let ui = house::root().join("ui");
-    let lock = fs::read(ui.join("package-lock.json")).context("cannot read: ui/package-lock.json")?;
-    let stamp = ui.join("node_modules/.lorikeet-lock");
-    let hash = blake3::hash(&lock).to_hex().to_string();
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == hash) {
+    if is_installed_as_locked(&ui)? {
         return Ok(say::line("the packages are as locked")?);
     }
-    run(npm().args(["ci", "--no-audit", "--no-fund"]))?;
-    fs::write(&stamp, hash).with_context(|| format!("cannot write: {}", stamp.display()))
+    run(npm().args(["ci", "--no-audit", "--no-fund"]))
+}
+
+/// npm writes a list of its own at the end of an installation; a lock that changed since is newer.
+fn is_installed_as_locked(ui: &Path) -> Result<bool> {
+    let changed = |path: &str| fs::metadata(ui.join(path)).and_then(|facts| facts.modified());
+    let locked = changed("package-lock.json").context("cannot read: ui/package-lock.json")?;
+    Ok(changed("node_modules/.package-lock.json").is_ok_and(|installed| installed >= locked))
 }
 
 /// `npm` inside `ui`.
@@ -189,6 +192,20 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SYSTEM_PACKAGES.len());
+    }
+
+    #[test]
+    fn a_lock_that_changed_is_installed_again() {
+        let ui = tempfile::tempdir().unwrap();
+        assert!(is_installed_as_locked(ui.path()).is_err());
+        fs::write(ui.path().join("package-lock.json"), "{}").unwrap();
+        assert!(!is_installed_as_locked(ui.path()).unwrap());
+        fs::create_dir(ui.path().join("node_modules")).unwrap();
+        let list = fs::File::create(ui.path().join("node_modules/.package-lock.json")).unwrap();
+        assert!(is_installed_as_locked(ui.path()).unwrap());
+        let before = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+        list.set_modified(before).unwrap();
+        assert!(!is_installed_as_locked(ui.path()).unwrap());
     }
 
     #[test]
