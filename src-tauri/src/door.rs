@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use lorikeet_api::{ApiError, App, ErrorCode, dispatch, dispatch_stream};
+use lorikeet_api::wire::{Nothing, ServeRequest};
+use lorikeet_api::{ApiError, App, ErrorCode, Scope, dispatch, dispatch_stream, serving};
+use lorikeet_server::Switch;
 use serde_json::Value;
 use tauri::{Manager, Runtime, State, async_runtime, ipc::Channel};
 
@@ -10,22 +12,20 @@ use crate::streams::Streams;
 
 /// What the commands stand on. A data folder that could not be opened is said by every command, so that the window can show it.
 pub struct Door {
-    app: Result<Arc<App>, ApiError>,
+    app: Result<App, ApiError>,
     streams: Arc<Streams>,
 }
 
 impl Door {
-    /// Opens the data folder.
+    /// Opens the data folder, with a server to turn on and a worker for the queue.
     pub fn open() -> Self {
-        let app = App::open().map(Arc::new);
+        let app = App::open(None);
         if let Ok(app) = &app {
-            lorikeet_server::install(app);
+            let served = app.clone();
+            app.install_switch(Arc::new(Switch::new(move |request: &ServeRequest| serving::open(&served, request))));
+            app.start_worker(Scope::Queue);
         }
         Self { app, streams: Arc::default() }
-    }
-
-    fn app(&self) -> Result<Arc<App>, ApiError> {
-        self.app.clone()
     }
 
     /// Ends every stream: their page is gone.
@@ -37,6 +37,9 @@ impl Door {
     pub fn close(&self) {
         self.end_streams();
         if let Ok(app) = &self.app {
+            if let Err(error) = serving::stop(app, Nothing {}) {
+                tracing::warn!("serving did not end: {error}");
+            }
             app.close();
         }
     }
@@ -50,7 +53,7 @@ pub fn of<R: Runtime, M: Manager<R>>(manager: &M) -> State<'_, Door> {
 /// Carries out a command that answers once.
 #[tauri::command]
 pub async fn call(door: State<'_, Door>, name: String, request: Value) -> Result<Value, ApiError> {
-    let app = door.app()?;
+    let app = door.app.clone()?;
     apart(move || dispatch(&app, &name, request)).await
 }
 
@@ -63,7 +66,7 @@ pub async fn stream(
     request: Value,
     channel: Channel<Value>,
 ) -> Result<Value, ApiError> {
-    let app = door.app()?;
+    let app = door.app.clone()?;
     let streams = Arc::clone(&door.streams);
     apart(move || {
         let stream = streams.begin(id);
