@@ -74,7 +74,7 @@ const TURNS: &[(&str, &str)] = &[
     ("question", "answer"),
     ("query", "response"),
     ("question", "response"),
-    ("instruction", "response"),
+    ("input", "output"),
     ("user", "assistant"),
     ("human", "assistant"),
 ];
@@ -221,8 +221,8 @@ impl Names<'_> {
     fn alpaca(&self) -> Option<Shape> {
         Some(Shape::Alpaca {
             instruction: self.get("instruction")?,
-            input: self.get("input"),
-            output: self.get("output")?,
+            input: self.first(&["input", "context"]),
+            output: self.first(&["output", "response"])?,
             system: self.get("system"),
             history: self.get("history"),
         })
@@ -284,7 +284,9 @@ mod tests {
             (json!({"messages": []}), "conversations"),
             (json!({"conversations": [], "tools": "[]"}), "conversations"),
             (json!({"instruction": "", "input": "", "output": ""}), "conversations"),
+            (json!({"instruction": "", "context": "", "response": "", "category": ""}), "conversations"),
             (json!({"question": "", "answer": ""}), "conversations"),
+            (json!({"input": "", "output": ""}), "conversations"),
             (json!({"prompt": "", "completion": ""}), "prompts with completions"),
             (json!({"Label": 1, " Review ": ""}), "texts with labels"),
             (json!({"premise": "", "hypothesis": "", "label": 0}), "texts with labels"),

@@ -111,7 +111,13 @@ impl Head<'_> {
         if let Some((dialect, columns)) = columns::find(whole, self.extension, LOOKED_AT) {
             return Some(Format::Table { dialect, columns });
         }
-        Some(Format::Text(self.text_unit(whole)))
+        // What is called JSON and is nothing else is read as JSON, so that its faults are told.
+        let format = if self.is_named_json() { Format::JsonLines } else { Format::Text(self.text_unit(whole)) };
+        Some(format)
+    }
+
+    fn is_named_json(&self) -> bool {
+        matches!(self.extension, "json" | "jsonl" | "ndjson")
     }
 
     /// The bytes up to the last line break, or all of them.
@@ -126,21 +132,21 @@ impl Head<'_> {
     fn json(&self) -> Option<Option<Format>> {
         let text = self.bytes.trim_ascii_start();
         let behind = text.get(1..).unwrap_or_default().trim_ascii_start().first().copied();
-        let is_named = matches!(self.extension, "json" | "jsonl" | "ndjson");
+        let is_named = self.is_named_json();
         match text.first()? {
             b'[' if matches!(behind, Some(b'{' | b']' | b'[' | b'"')) || (is_named || behind.is_none()) => {
                 Some(Some(Format::Json))
             }
             b'{' if matches!(behind, Some(b'"' | b'}')) || is_named || behind.is_none() => Some(self.json_objects()),
-            _ if self.has_object_line() => Some(Some(Format::JsonLines)),
-            _ if is_named => Some(Some(Format::JsonLines)),
+            _ if self.has_object_lines() => Some(Some(Format::JsonLines)),
             _ => None,
         }
     }
 
-    /// Whether one of the first lines is a JSON object: a file whose first line is damaged is JSON Lines all the same.
-    fn has_object_line(&self) -> bool {
-        self.first_lines().iter().any(|line| is_object(line))
+    /// Whether most of the first lines are JSON objects: a file whose first line is damaged is JSON Lines all the same.
+    fn has_object_lines(&self) -> bool {
+        let lines = self.first_lines();
+        lines.iter().filter(|line| is_object(line)).count() * 2 > lines.len()
     }
 
     fn first_lines(&self) -> Vec<Vec<u8>> {

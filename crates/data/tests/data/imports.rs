@@ -310,6 +310,24 @@ fn bad_rows_are_told_in_full() {
 }
 
 #[test]
+fn the_content_decides_and_the_name_only_breaks_ties() {
+    for (name, text, format) in [
+        ("rows.json", "text,label\na,1\nb,0\n", "csv"),
+        ("rows.txt", "{\"text\": \"a\"}\n{\"text\": \"b\"}\n", "jsonl"),
+        ("rows.csv", "[{\"text\": \"a\"}]", "json"),
+        ("rows.md", "a note\nof two lines, as plain as they come\nand a third\n{\"text\": 1}\n", "text"),
+        ("rows.txt", "Dear all,\nthis is text, with commas, here\nand, there.\n", "text"),
+        ("rows.jsonl", "{\n \"text\": \"a\"\n}\n", "json"),
+        ("rows.jsonl", "{\"text\": \"a\"\n{\"text\": \"b\"}\n{\"text\": \"c\"}\n", "jsonl"),
+        ("rows", "text\tlabel\n\"a\tb\"\t1\n\"c\"\t0\n\"d\"\t1\n", "tsv"),
+    ] {
+        let imported = import_text(name, text, &keep_good());
+        let told = imported.map_or_else(|cause| cause.to_string(), |imported| imported.format.to_owned());
+        assert_eq!(told, format, "{name}: {text}");
+    }
+}
+
+#[test]
 fn a_kind_can_be_asked_for() {
     let text = "text,label\na,1\nb,0\n";
     let options = ImportOptions { kind: Some(Kind::Text), ..ImportOptions::default() };
