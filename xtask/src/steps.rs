@@ -11,7 +11,7 @@ use crate::tally::Tally;
 #[derive(Debug, Default)]
 pub struct Ledger {
     steps: Vec<Step>,
-    /// Tests that were counted.
+    /// Tests that were counted; a step that failed without a failed test counts as one.
     pub tally: Tally,
 }
 
@@ -48,6 +48,9 @@ impl Ledger {
         let (tally, told) = work();
         let took = start.elapsed();
         self.tally += tally;
+        if told.is_err() && tally.failed == 0 {
+            self.tally.failed += 1;
+        }
         if let Err(error) = &told {
             say::line(&say::red(&format!("{name}: {error:#}")))?;
         }
@@ -58,6 +61,7 @@ impl Ledger {
 
     /// Remembers a step that was not done because one before it failed.
     pub fn left(&mut self, name: &str) {
+        self.tally.failed += 1;
         self.steps.push(Step { name: name.to_owned(), took: Duration::ZERO, ended: Ended::Left });
     }
 
@@ -113,6 +117,7 @@ mod tests {
         assert!(ledger.is_well());
         assert!(!ledger.step("two", || bail!("no")).unwrap());
         assert!(!ledger.is_well());
+        assert_eq!(ledger.tally, Tally { passed: 0, failed: 1 });
         let mut ledger = Ledger::default();
         ledger.left("three");
         assert!(!ledger.is_well());
@@ -124,6 +129,8 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.counted("tests", || (Tally { passed: 2, failed: 1 }, Ok(()))).unwrap();
         assert!(!ledger.is_well());
+        ledger.counted("more", || (Tally { passed: 1, failed: 2 }, bail!("tests failed"))).unwrap();
+        assert_eq!(ledger.tally, Tally { passed: 3, failed: 3 });
     }
 
     #[test]

@@ -130,7 +130,8 @@ fn built_parts(ledger: &mut Ledger, wants: &impl Fn(Part) -> bool, features: &[&
     part(Part::Demo, "demo", &|| demo::run_with(&house::built("lorikeet")?).map(|()| Tally::default()))
 }
 
-/// Tells how all steps ended; the last line is the number of tests, for people and for programs.
+/// Tells how all steps ended; the last line is the number of tests, for people and for programs. A step that failed for
+/// another reason than a test counts as a failed one, so that the line never looks better than the run.
 fn conclude(ledger: &Ledger) -> Result<bool> {
     say::line(&say::bold("\n── summary"))?;
     for line in ledger.table() {
