@@ -129,7 +129,8 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.counted("tests", || (Tally { passed: 2, failed: 1 }, Ok(()))).unwrap();
         assert!(!ledger.is_well());
-        ledger.counted("more", || (Tally { passed: 1, failed: 2 }, bail!("tests failed"))).unwrap();
+        let told = Err(anyhow::anyhow!("tests failed"));
+        ledger.counted("more", || (Tally { passed: 1, failed: 2 }, told)).unwrap();
         assert_eq!(ledger.tally, Tally { passed: 3, failed: 3 });
     }
 
