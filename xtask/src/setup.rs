@@ -68,11 +68,31 @@ fn is_installed(name: &str) -> bool {
 
 fn apt_get(words: &[&str]) -> Result<()> {
     let is_root = read(program("id").arg("-u"))?.trim() == "0";
-    let mut command = if is_root { program("env") } else { program("sudo") };
     if !is_root && find("sudo").is_none() {
         bail!("installing needs root or `sudo`: run as root: apt-get {}", words.join(" "));
     }
+    let mut command = program(if is_root { "env" } else { "sudo" });
+    command.args(if is_root { &[][..] } else { &["env"] });
     run(command.arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get").args(words))
+}
+
+/// What a minimal installation of Rust leaves out.
+///
+/// # Errors
+/// They are missing and there is no `rustup` to add them.
+pub fn rust_components() -> Result<()> {
+    let missing: Vec<&str> = [("fmt", "rustfmt"), ("clippy", "clippy")]
+        .into_iter()
+        .filter(|(command, _)| !succeeds(cargo().args([command, "--version"])))
+        .map(|(_, component)| component)
+        .collect();
+    if missing.is_empty() {
+        return Ok(say::line("rustfmt and clippy are there")?);
+    }
+    if find("rustup").is_none() {
+        bail!("install with whatever Rust was installed with: {}", missing.join(" "));
+    }
+    run(program("rustup").args(["component", "add"]).args(missing))
 }
 
 /// A test runner for Rust that runs each test as a process of its own.

@@ -79,6 +79,9 @@ fn set_up(ledger: &mut Ledger, wants: &impl Fn(Part) -> bool) -> Result<()> {
     if wants(Part::Window) || wants(Part::Lint) {
         ledger.step("system packages", setup::system_packages)?;
     }
+    if wants(Part::Tidy) || wants(Part::Lint) {
+        ledger.step("rust components", setup::rust_components)?;
+    }
     if wants(Part::Rust) || wants(Part::Window) {
         ledger.step("cargo-nextest", setup::nextest)?;
     }
