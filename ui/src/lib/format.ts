@@ -57,7 +57,7 @@ export function percent(share: number, digits = 1): string {
 
 /** A loss or another bare measure: three digits, fewer when it is large. */
 export function measure(value: number): string {
-  if (!Number.isFinite(value)) return DOT;
+  if (!Number.isFinite(value) || Math.abs(value) > 1e15) return DOT;
   const size = Math.abs(value);
   return fixed(value, size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3);
 }

@@ -24,7 +24,8 @@ export function lossLines(trace: Trace, width: number, before: readonly number[]
   };
   // Checks before the first step, and (only with nothing else there) after the last, have no step of their own.
   for (const step of [...checks.keys()].sort((a, b) => a - b)) if (step < (steps[0] ?? Infinity)) add(step, null, null);
-  for (let i = 0; i < steps.length; i++) add(steps[i] as number, trace.steps.loss[i] as number, smoothed[i] as number);
+  const gap = (value: number) => (Number.isFinite(value) ? value : null);
+  for (let i = 0; i < steps.length; i++) add(steps[i] as number, gap(trace.steps.loss[i] as number), gap(smoothed[i] as number));
   for (const step of [...checks.keys()].sort((a, b) => a - b)) if (!known.has(step) && step > (x.at(-1) ?? -1)) add(step, null, null);
   return { x, raw, smooth: line, validation, smoothed };
 }

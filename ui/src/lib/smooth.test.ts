@@ -30,3 +30,9 @@ it('offers widths that grow', () => {
     expect([...widths].sort((a, b) => a - b)).toEqual(widths);
   }
 });
+
+it('leaves out what is not a number', () => {
+  const values = [1, 1, Number.NaN, 1, 1];
+  expect(smooth(values, 1).every((value) => Math.abs(value - 1) < 1e-9)).toBe(true);
+  expect(smooth([Number.NaN], 2)[0]).toBeNaN();
+});

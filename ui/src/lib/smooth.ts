@@ -17,8 +17,9 @@ function fit(values: ArrayLike<number>, at: number, width: number, reach: number
   const last = Math.min(values.length - 1, at + reach);
   for (let i = Math.max(0, at - reach); i <= last; i++) {
     const t = i - at;
-    const weight = Math.exp(-((t / width) ** 2) / 2);
     const value = values[i] as number;
+    if (!Number.isFinite(value)) continue;
+    const weight = Math.exp(-((t / width) ** 2) / 2);
     w0 += weight;
     w1 += weight * t;
     w2 += weight * t * t;
@@ -26,6 +27,7 @@ function fit(values: ArrayLike<number>, at: number, width: number, reach: number
     y1 += weight * t * value;
   }
   const determinant = w0 * w2 - w1 * w1;
+  if (w0 === 0) return Number.NaN;
   return determinant > 1e-9 * w0 * w0 ? (w2 * y0 - w1 * y1) / determinant : y0 / w0;
 }
 

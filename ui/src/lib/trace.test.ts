@@ -55,6 +55,14 @@ describe('a trace', () => {
   });
 });
 
+it('reads a history in which steps were done twice', () => {
+  const columns = { ...emptyTrace().steps, step: [1, 2, 3, 2, 3, 4], loss: [5, 4, 3, 40, 30, 1.7e308] };
+  const trace = traceOf({ last_seq: 9, steps: { ...columns, epoch: [1, 2, 3, 4, 5, 6], learning_rate: [1, 2, 3, 4, 5, 6], gradient_norm: [1, 2, 3, 4, 5, 6], tokens_per_s: [1, 2, 3, 4, 5, 6], memory_bytes: [1, 2, 3, 4, 5, 6], at_ms: [1, 2, 3, 4, 5, 6] }, events: [] });
+  expect(trace.steps.step).toEqual([1, 2, 3, 4]);
+  expect(trace.steps.loss).toEqual([5, 40, 30, Number.NaN]);
+  expect(trace.steps.at_ms).toEqual([1, 4, 5, 6]);
+});
+
 it('finds the best check', () => {
   const trace = played([evaluated(1, 0, 2), evaluated(2, 50, 1), evaluated(3, 100, 1)]);
   expect(bestEvaluation(trace.evaluations)?.step).toBe(50);

@@ -33,11 +33,27 @@ export function emptyTrace(): Trace {
 /** The trace of a recorded history. */
 export function traceOf(history: RunHistory): Trace {
   const trace = emptyTrace();
-  trace.steps = history.steps;
+  trace.steps = onceEach(history.steps);
   for (const event of history.events) applyEvent(trace, event);
   trace.lastSeq = Math.max(trace.lastSeq, history.last_seq);
   return trace;
 }
+
+/** Steps in order, each once: what was done again after a resume replaces what was done before. */
+function onceEach(columns: StepColumns): StepColumns {
+  const keep: number[] = [];
+  columns.step.forEach((step, i) => {
+    while (keep.length && (columns.step[keep.at(-1) as number] as number) >= step) keep.pop();
+    keep.push(i);
+  });
+  const out = Object.entries(columns).map(([name, column]) => [name, keep.length === column.length ? column : keep.map((i) => column[i])]);
+  const clean = Object.fromEntries(out) as StepColumns;
+  clean.loss = clean.loss.map(told);
+  return clean;
+}
+
+/** JSON has no word for what is not a number: the host sends the largest one instead. */
+const told = (value: number) => (Math.abs(value) > 1e300 ? Number.NaN : value);
 
 /** Adds one event. An event that is already contained changes nothing. */
 export function applyEvent(trace: Trace, event: RunEvent): void {
@@ -95,7 +111,7 @@ function forgetFrom(trace: Trace, step: number): void {
 function pushStep(steps: StepColumns, event: EventOf<'step'>): void {
   steps.step.push(event.step);
   steps.epoch.push(event.epoch);
-  steps.loss.push(event.loss);
+  steps.loss.push(told(event.loss));
   steps.learning_rate.push(event.learning_rate);
   steps.gradient_norm.push(event.gradient_norm);
   steps.tokens_per_s.push(event.tokens_per_s);
