@@ -11,10 +11,10 @@ use crate::{
     build::Builder,
     head::CausalHead,
     leaf::{Context, Gradients, InputGradient, Leaf},
-    model::{Recompute, Tokens},
     names::DecoderNames,
     projection::Projection,
     rotary,
+    tokens::{Recompute, Tokens},
 };
 
 /// A decoder with its head.

@@ -10,9 +10,9 @@ use crate::{
     EncoderSpec, Result,
     build::Builder,
     leaf::{Context, Gradients, InputGradient, Leaf},
-    model::{Recompute, Tokens},
     names::EncoderNames,
     projection::Projection,
+    tokens::{Recompute, Tokens},
 };
 
 /// Weight and bias of a layer norm.

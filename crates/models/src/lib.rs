@@ -22,6 +22,7 @@ mod names;
 mod projection;
 mod rotary;
 mod save;
+mod tokens;
 
 pub use adapter::{AdapterConfig, LoraSpec, Targets};
 pub use build::Trainable;
@@ -31,6 +32,7 @@ pub use error::{ModelError, Result};
 pub use files::{ModelFiles, WeightSource, hash_folder};
 pub use leaf::{Gradients, Parameter};
 pub use lorikeet_kernels::{AdamWStep, Backend, Composed, Fused, KernelError, Precision, Spans, random};
-pub use model::{LossSum, Model, Recompute, Tokens};
+pub use model::Model;
 pub use projection::Projection;
 pub use save::{copy_companions, without_peft_prefix, write_file};
+pub use tokens::{LossSum, Recompute, Tokens};

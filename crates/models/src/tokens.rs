@@ -1,0 +1,72 @@
+//! What goes into a model and what comes out of its loss: ragged batches, sums of losses, and how much is remembered in
+//! between.
+
+use lorikeet_kernels::Spans;
+
+/// A ragged batch of token ids: `S` sequences one behind the other, `N` tokens in all, no padding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Token ids, N.
+    pub ids: Vec<u32>,
+    /// Place of each token in its text, N.
+    pub positions: Vec<u32>,
+    /// Segment of each token, N; read by encoders that have segments.
+    pub token_types: Vec<u32>,
+    /// Which rows belong together.
+    pub spans: Spans,
+}
+
+impl Tokens {
+    /// Sequences with positions from 0 and segment 0.
+    pub fn from_sequences<S: AsRef<[u32]>>(sequences: &[S]) -> Self {
+        let (mut ids, mut positions, mut starts) = (Vec::new(), Vec::new(), vec![0]);
+        for sequence in sequences.iter().map(AsRef::as_ref) {
+            ids.extend_from_slice(sequence);
+            positions.extend(0..sequence.len() as u32);
+            starts.push(ids.len());
+        }
+        let token_types = vec![0; ids.len()];
+        Self { ids, positions, token_types, spans: Spans::from_starts(&starts) }
+    }
+
+    /// The row of each sequence's first token, S.
+    pub(crate) fn firsts(&self) -> Vec<u32> {
+        self.spans.queries.iter().map(|r| r.start as u32).collect()
+    }
+
+    /// Tokens of the longest sequence.
+    pub(crate) fn longest(&self) -> usize {
+        self.positions.iter().max().map_or(0, |p| *p as usize + 1)
+    }
+}
+
+/// A sum of losses and how many it sums: division comes last.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LossSum {
+    /// Sum of losses, in nats.
+    pub sum: f64,
+    /// Supervised tokens, or labelled sequences.
+    pub count: usize,
+}
+
+impl LossSum {
+    /// The mean; not a number for nothing.
+    pub fn mean(self) -> f64 {
+        self.sum / self.count as f64
+    }
+
+    /// Two sums together.
+    pub fn plus(self, other: Self) -> Self {
+        Self { sum: self.sum + other.sum, count: self.count + other.count }
+    }
+}
+
+/// What a backward finds again in memory and what it computes again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recompute {
+    /// Keep what each block's backward needs.
+    #[default]
+    Never,
+    /// Keep each block's input only and run its forward again (Chen et al., 2016): less memory, about a third more time.
+    EveryBlock,
+}

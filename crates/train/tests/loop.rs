@@ -1,0 +1,242 @@
+//! The training loop on a real tiny model: what it says, what it leaves on disk, and that an interrupted run goes on to the
+//! same bits.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, missing_docs)]
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use lorikeet_data::{ImportOptions, Store, Task};
+use lorikeet_models::Fused;
+use lorikeet_train::{
+    Control, Event, EventKind, Method, Observer, Outcome, ResultInfo, Settings, Summary, TrainError, TrainJob, checkpoints,
+    train,
+};
+use serde_json::{Value, json};
+
+/// Hears everything, and answers with what was asked for at a number of questions.
+#[derive(Default)]
+struct Listener {
+    events: Vec<Event>,
+    asked: usize,
+    at: HashMap<usize, Control>,
+}
+
+impl Observer for Listener {
+    fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    fn control(&mut self) -> Control {
+        self.asked += 1;
+        self.at.get(&self.asked).copied().unwrap_or(Control::Go)
+    }
+
+    fn memory_bytes(&mut self) -> u64 {
+        1
+    }
+}
+
+impl Listener {
+    fn losses(&self) -> Vec<(u64, u64)> {
+        let loss = |e: &Event| match e.what {
+            EventKind::Step { loss_sum, .. } => Some((e.step, loss_sum.to_bits())),
+            _ => None,
+        };
+        self.events.iter().filter_map(loss).collect()
+    }
+}
+
+/// The tiny Llama that the reference folder holds; without the folder a test has nothing to run on.
+fn tiny() -> Option<PathBuf> {
+    let shared = std::env::var_os("LORIKEET_SHARED").map(PathBuf::from);
+    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"));
+    let folder = shared.join("gguf/tiny-llama-hf");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none(), "the reference folder is needed under CI: {}", folder.display());
+    eprintln!("skipped: there is no `{}`", folder.display());
+    None
+}
+
+fn job(home: &Path, name: &str, model: PathBuf, method: Method, changes: Value) -> TrainJob {
+    let file = home.join("rows.jsonl");
+    let row = |i: usize| json!({"prompt": format!("What is number {i}?"), "completion": format!(" It is {}.", i * i)});
+    let rows: String = (0..40).map(|i| format!("{}\n", row(i))).collect();
+    fs::write(&file, rows).unwrap();
+    let store = Store::open(&home.join("datasets")).unwrap();
+    let imported = store.import(&file, &ImportOptions::default(), &mut |_| {}).unwrap();
+    let mut settings = Settings::default();
+    let basics = json!({"steps": 12, "batch_size": 4, "evaluate_every": 3, "samples": 1, "sample_tokens": 4,
+        "learning_rate": 0.01, "threads": 1, "max_length": 64});
+    for (name, value) in basics.as_object().unwrap().iter().chain(changes.as_object().unwrap()) {
+        settings.set(name, value).unwrap();
+    }
+    TrainJob {
+        name: name.to_owned(),
+        model_folder: model,
+        model_name: "tiny".to_owned(),
+        model_hash: "0".repeat(64),
+        task: Task::Causal,
+        method,
+        settings,
+        dataset: store.dataset(&imported.hash).unwrap(),
+        validation: None,
+        folder: home.join(name),
+        result: home.join(name).join("adapter"),
+        initial_adapter: None,
+        started_unix_s: 1_700_000_000,
+    }
+}
+
+fn run(job: &TrainJob, listener: &mut Listener) -> Outcome {
+    train(&Fused::new(1).unwrap(), job, listener).unwrap()
+}
+
+fn completed(outcome: Outcome) -> Summary {
+    match outcome {
+        Outcome::Completed(summary) => summary,
+        Outcome::Cancelled => panic!("the run was cancelled"),
+    }
+}
+
+#[test]
+fn a_run_learns_and_leaves_a_whole_result() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let job = job(home.path(), "plain", model, Method::Lora, json!({}));
+    let mut heard = Listener::default();
+    let summary = completed(run(&job, &mut heard));
+    let (before, after) = (summary.base.unwrap().loss.mean(), summary.best.unwrap().loss.mean());
+    assert!(after < 0.8 * before, "{before} -> {after}");
+    assert_eq!(summary.n_steps, 12);
+    let numbered: Vec<u64> = heard.events.iter().map(|e| e.seq).filter(|s| *s > 0).collect();
+    assert!(numbered.iter().copied().eq(1..=numbered.len() as u64), "numbers have gaps: {numbered:?}");
+    for name in ["adapter_config.json", "adapter_model.safetensors", "README.md", "lorikeet.json"] {
+        assert!(job.result.join(name).is_file(), "{name} is missing");
+    }
+    assert_eq!(ResultInfo::read(&job.result).unwrap().unwrap().run, "plain");
+    let kept = checkpoints(&job.folder).unwrap();
+    assert!(kept.len() <= 3, "{kept:?}");
+    let state: Value = serde_json::from_slice(&fs::read(kept.last().unwrap().join("trainer_state.json")).unwrap()).unwrap();
+    assert_eq!(state["global_step"], 12);
+    assert!(state["log_history"].as_array().unwrap().iter().any(|e| e["eval_loss"].is_number()));
+}
+
+/// Both methods, stopped at several places, among them in the middle of an accumulated step: same losses, same file.
+#[test]
+fn an_interrupted_run_goes_on_to_the_same_bits() {
+    let Some(model) = tiny() else { return };
+    for (method, file) in [(Method::Lora, "adapter_model.safetensors"), (Method::Full, "model.safetensors")] {
+        let home = tempfile::tempdir().unwrap();
+        let changes = json!({"gradient_accumulation": 2, "learning_rate": 0.003});
+        let whole = job(home.path(), "whole", model.clone(), method, changes.clone());
+        let mut heard = Listener::default();
+        completed(run(&whole, &mut heard));
+        let parts = job(home.path(), "parts", model.clone(), method, changes);
+        let mut losses = HashMap::new();
+        for stop in [9, 14, 20] {
+            let mut part = Listener { at: [(stop, Control::Cancel)].into(), ..Listener::default() };
+            assert_eq!(run(&parts, &mut part), Outcome::Cancelled, "stop {stop}");
+            losses.extend(part.losses());
+        }
+        let mut last = Listener::default();
+        completed(run(&parts, &mut last));
+        losses.extend(last.losses());
+        assert_eq!(losses, heard.losses().into_iter().collect::<HashMap<_, _>>());
+        assert_eq!(fs::read(whole.result.join(file)).unwrap(), fs::read(parts.result.join(file)).unwrap());
+    }
+}
+
+#[test]
+fn a_pause_saves_waits_and_changes_nothing() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let plain = job(home.path(), "plain", model.clone(), Method::Lora, json!({}));
+    completed(run(&plain, &mut Listener::default()));
+    let paused = job(home.path(), "paused", model, Method::Lora, json!({}));
+    let at = [(8, Control::Pause), (9, Control::Pause), (10, Control::Pause), (13, Control::Checkpoint)].into();
+    let mut heard = Listener { at, ..Listener::default() };
+    completed(run(&paused, &mut heard));
+    let places: Vec<&EventKind> =
+        heard.events.iter().map(|e| &e.what).filter(|w| matches!(w, EventKind::Paused | EventKind::Resumed)).collect();
+    assert_eq!(places, [&EventKind::Paused, &EventKind::Resumed]);
+    let file = "adapter_model.safetensors";
+    assert_eq!(fs::read(plain.result.join(file)).unwrap(), fs::read(paused.result.join(file)).unwrap());
+}
+
+/// Two batches of four accumulated are one batch of eight, whatever the lengths of their rows.
+#[test]
+fn accumulation_counts_supervised_tokens() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let one = job(home.path(), "one", model.clone(), Method::Lora, json!({"batch_size": 8, "steps": 3}));
+    let two = job(home.path(), "two", model, Method::Lora, json!({"gradient_accumulation": 2, "steps": 3}));
+    let (mut a, mut b) = (Listener::default(), Listener::default());
+    completed(run(&one, &mut a));
+    completed(run(&two, &mut b));
+    for ((_, a), (_, b)) in a.losses().into_iter().zip(b.losses()) {
+        let (a, b) = (f64::from_bits(a), f64::from_bits(b));
+        assert!((a - b).abs() < 1e-3 * a.abs(), "{a} {b}");
+    }
+}
+
+#[test]
+fn early_stopping_ends_a_run_that_no_longer_gets_better() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let changes = json!({"steps": 60, "learning_rate": 0.2, "early_stopping": 2, "evaluate_every": 2});
+    let summary = completed(run(&job(home.path(), "early", model, Method::Lora, changes), &mut Listener::default()));
+    assert!(summary.stopped_early && summary.n_steps < 60, "{summary:?}");
+    assert!(summary.best_step < summary.n_steps);
+}
+
+#[test]
+fn settings_that_do_not_fit_are_refused_before_the_first_step() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let refused = |name: &str, method, task, changes: Value| {
+        let mut job = job(home.path(), name, model.clone(), method, changes);
+        job.task = task;
+        let error = train(&Fused::new(1).unwrap(), &job, &mut Listener::default()).unwrap_err();
+        assert!(!job.result.exists());
+        error.to_string()
+    };
+    assert_eq!(
+        refused("a", Method::Lora, Task::Causal, json!({"from_scratch": true})),
+        "`from_scratch` starts from random weights, which an adapter cannot make useful; choose the method `full`"
+    );
+    assert_eq!(
+        refused("b", Method::Lora, Task::Classify, json!({})),
+        "the base is a `llama` model, which continues texts and has no classifier; choose a base such as `bert`, or rows with a prompt and a completion"
+    );
+    let named = refused("c", Method::Lora, Task::Causal, json!({"target_modules": "query"}));
+    assert!(named.starts_with("no module of this model is called `query`"), "{named}");
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_not_continued() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let first = job(home.path(), "run", model.clone(), Method::Lora, json!({}));
+    let mut stopped = Listener { at: [(12, Control::Cancel)].into(), ..Listener::default() };
+    assert_eq!(run(&first, &mut stopped), Outcome::Cancelled);
+    let other = job(home.path(), "run", model, Method::Lora, json!({"seed": 7}));
+    let error = train(&Fused::new(1).unwrap(), &other, &mut Listener::default()).unwrap_err();
+    assert!(matches!(error, TrainError::Checkpoint { .. }), "{error}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_saved() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let changes = json!({"learning_rate": 9.9, "max_gradient_norm": 0.0, "warmup_steps": 3, "steps": 400, "alpha": 100000.0,
+        "save_every": 1, "evaluate_every": 1000});
+    let job = job(home.path(), "wild", model, Method::Lora, changes);
+    let error = train(&Fused::new(1).unwrap(), &job, &mut Listener::default()).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+    assert!(!job.result.exists());
+}
