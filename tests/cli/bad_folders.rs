@@ -16,7 +16,8 @@ use lorikeet_tests::{
 
 /// Runs a shell script where mounts are its own; `None` where the machine does not allow it.
 fn in_own_namespace(terminal: &Terminal, script: &str, words: &[&str]) -> Option<Output> {
-    let flags: &[&str] = if rustix::process::geteuid().is_root() { &["--mount"] } else { &["--mount", "--map-root-user"] };
+    let flags: &[&str] =
+        if rustix::process::geteuid().is_root() { &["--mount"] } else { &["--mount", "--map-root-user"] };
     let unshare = || {
         let mut command = Command::new("unshare");
         command.args(flags);
@@ -110,7 +111,8 @@ fn a_data_folder_that_cannot_be_written() {
     assert!(ended.error.contains("LORIKEET_HOME") || ended.error.contains("data folder"), "{}", ended.error);
     assert_eq!(terminal.files(), Vec::<String>::new(), "half-written");
 
-    let doctor = in_own_namespace(&terminal, READ_ONLY, &["doctor", "--json"]).map(Ended::from).unwrap().with_code(1).json();
+    let doctor =
+        in_own_namespace(&terminal, READ_ONLY, &["doctor", "--json"]).map(Ended::from).unwrap().with_code(1).json();
     assert_eq!(doctor["data_folder_writable"], false);
     assert!(doctor["problems"][0].as_str().unwrap().contains("cannot be written"), "{doctor}");
 }

@@ -21,7 +21,8 @@ fn completed(ended: &Ended) -> Value {
         has(event, &["event", "run", "seq", "step"]);
         assert_eq!(event["run"], events[0]["run"]);
     }
-    let numbered: Vec<u64> = events.iter().filter(|e| e["event"] != "phase").map(|e| e["seq"].as_u64().unwrap()).collect();
+    let numbered: Vec<u64> =
+        events.iter().filter(|e| e["event"] != "phase").map(|e| e["seq"].as_u64().unwrap()).collect();
     assert!(numbered.is_sorted_by(|one, next| one < next), "{numbered:?}");
     let last = events.last().unwrap().clone();
     assert_eq!(last["event"], "completed", "{}", ended.error);
@@ -73,7 +74,8 @@ fn a_model_that_writes_is_trained_measured_and_asked() {
     assert!(evaluate("--adapter out") < evaluate(""));
     assert_eq!(evaluate("--adapter first").to_bits(), evaluate(&format!("--adapter {adapter}")).to_bits());
 
-    let words = ["generate", "--json", "--model", &model.to_string(), "--adapter", run, "--max-tokens", "5", "--prompt"];
+    let words =
+        ["generate", "--json", "--model", &model.to_string(), "--adapter", run, "--max-tokens", "5", "--prompt"];
     let answer = |prompt| terminal.run_words(words.into_iter().chain([prompt])).well().json();
     let said = answer("What about the food?");
     has(&said, &["text", "n_tokens", "stop_reason"]);
@@ -94,14 +96,16 @@ fn a_classifier_is_trained_measured_and_asked() {
     assert!(last["metrics"]["accuracy"].as_f64().unwrap() > 0.9, "{}", last["metrics"]);
     let run = last["run"].as_str().unwrap();
 
-    let found = terminal.run(&format!("evaluate --json --model ./bert --adapter {run} --data reviews.csv")).well().json();
+    let found =
+        terminal.run(&format!("evaluate --json --model ./bert --adapter {run} --data reviews.csv")).well().json();
     has(&found, &["n", "loss", "accuracy", "f1_macro"]);
     assert!(found["accuracy"].as_f64().unwrap() > 0.9, "{found}");
 
     let words = ["predict", "--json", "--model", "./bert", "--adapter", run, "--text", "food was dirty and cold"];
     let prediction = terminal.run_words(words).well().json();
     assert_eq!(prediction["label"], "bad", "{prediction}");
-    let shares: Vec<f64> = prediction["probabilities"].as_object().unwrap().values().filter_map(Value::as_f64).collect();
+    let shares: Vec<f64> =
+        prediction["probabilities"].as_object().unwrap().values().filter_map(Value::as_f64).collect();
     assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-5 && shares.len() == 2, "{prediction}");
 }
 
@@ -138,11 +142,21 @@ fn what_people_read_has_units_and_a_verdict() {
         model.display()
     );
     let trained = terminal.run(&words).well();
-    for part in ["loads in", "run plain", "step 3 of 3", "tokens/s", "finished in", "validation loss", "try it: lorikeet generate"]
-    {
+    for part in [
+        "loads in",
+        "run plain",
+        "step 3 of 3",
+        "tokens/s",
+        "finished in",
+        "validation loss",
+        "try it: lorikeet generate",
+    ] {
         assert!(trained.out.contains(part), "no `{part}` in:\n{}", trained.out);
     }
-    assert!(!trained.out.contains('\u{1b}') && !trained.error.contains('\u{1b}'), "control sequences outside a terminal");
+    assert!(
+        !trained.out.contains('\u{1b}') && !trained.error.contains('\u{1b}'),
+        "control sequences outside a terminal"
+    );
     let list = terminal.run("runs list").well().out;
     assert!(list.starts_with("ID") && list.contains("plain  completed"), "{list}");
     let shown = terminal.run("runs show plain").well().out;

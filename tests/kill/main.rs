@@ -115,7 +115,11 @@ fn a_killed_run_goes_on_to_the_same_bits() {
         let when = format!("kill {kill} after {} ms", moment.as_millis());
 
         let known = bench.check_registry(&when).runs().get(&name).is_ok();
-        let words = if known { vec!["train".to_owned(), "--json".to_owned(), "--resume".to_owned(), name.clone()] } else { bench.words(&name) };
+        let words = if known {
+            vec!["train".to_owned(), "--json".to_owned(), "--resume".to_owned(), name.clone()]
+        } else {
+            bench.words(&name)
+        };
         let ended = bench.terminal.run_words(words);
         assert_eq!(ended.code, Some(0), "{when}: {}", ended.error);
         assert_eq!(ended.json_lines().last().unwrap()["event"], "completed", "{when}");

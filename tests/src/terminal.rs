@@ -141,7 +141,8 @@ impl Ended {
     /// # Panics
     /// Where there is none, or more.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("no JSON document ({e}): {}\n{}", self.out, self.error))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|e| panic!("no JSON document ({e}): {}\n{}", self.out, self.error))
     }
 
     /// The JSON documents on standard output, one a line.

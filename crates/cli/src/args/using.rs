@@ -1,0 +1,123 @@
+//! `lorikeet evaluate | generate | predict | serve`: using what was trained.
+
+use clap::Args;
+
+/// Flags of `evaluate`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Measure a model, with or without an adapter, on examples.\n\n\
+                  A language model is measured by its loss (nats per learned token) and perplexity, a classifier by its loss, \
+                  accuracy and F1.",
+    after_help = "JSON: n, loss, n_tokens, perplexity (language models), accuracy and f1_macro (classifiers), seconds"
+)]
+pub struct EvaluateArgs {
+    /// Model by id, name or folder
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Adapter folder, or a run whose best result is used [default: the model alone]
+    #[arg(long, value_name = "DIR_OR_RUN")]
+    pub adapter: Option<String>,
+    /// Examples: a file, or a dataset by id or name
+    #[arg(long, value_name = "FILE_OR_ID")]
+    pub data: String,
+    /// Tokens after which a row is cut [default: as when training]
+    #[arg(long, value_name = "TOKENS")]
+    pub max_length: Option<u64>,
+    /// Rows read together
+    #[arg(long, value_name = "ROWS")]
+    pub batch_size: Option<u64>,
+    /// Measure only the first rows
+    #[arg(long, value_name = "ROWS")]
+    pub limit: Option<u64>,
+}
+
+/// Flags of `generate`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Let a model write an answer to a prompt. The prompt is wrapped in the model's chat template, if it has one.\n\n\
+                  On a terminal the answer appears as it is written.",
+    after_help = "JSON: text, n_tokens, stop_reason (stop, length), n_prompt_tokens, first_token_ms, seconds, tokens_per_s"
+)]
+pub struct GenerateArgs {
+    /// Model by id, name or folder
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Adapter folder, or a run whose best result is used [default: the model alone]
+    #[arg(long, value_name = "DIR_OR_RUN")]
+    pub adapter: Option<String>,
+    /// What to answer
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: String,
+    /// What the model is told before the prompt
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    pub system: Option<String>,
+    /// Continue the prompt as it is, without the chat template
+    #[arg(long)]
+    pub raw: bool,
+    /// Tokens after which the answer is cut [default: 256]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_tokens: Option<u64>,
+    /// How freely words are chosen; 0 takes the likeliest each time [default: 0]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = temperature)]
+    pub temperature: Option<f64>,
+    /// Choose only among the likeliest tokens that together have this share
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true, value_parser = top_p)]
+    pub top_p: Option<f64>,
+    /// Choose only among so many likeliest tokens
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub top_k: Option<u64>,
+    /// End the answer before this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+    /// The same seed gives the same answer
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+}
+
+/// Flags of `predict`.
+#[derive(Debug, Args)]
+#[command(after_help = "JSON: label, probabilities, seconds")]
+pub struct PredictArgs {
+    /// Model by id, name or folder
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Adapter folder, or a run whose best result is used [default: the model alone]
+    #[arg(long, value_name = "DIR_OR_RUN")]
+    pub adapter: Option<String>,
+    /// The text
+    #[arg(long, value_name = "TEXT")]
+    pub text: String,
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Let other programs on this computer use a model over HTTP, until Ctrl-C.\n\n\
+                  Only programs on this computer can connect. The doors are OpenAI's: /v1/models, /v1/chat/completions, \
+                  /v1/completions; for a classifier /predict; and /health. The base and every adapter are chosen by name.",
+    after_help = "JSON: running, address, since_ms, models; printed once the port listens"
+)]
+pub struct ServeArgs {
+    /// Model by id, name or folder
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Adapter folder or run, served beside the base; may be given several times
+    #[arg(long, value_name = "DIR_OR_RUN")]
+    pub adapter: Vec<String>,
+    /// Port; 0 takes any free one [default: 8384]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 100.0)
+}
+
+fn top_p(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 1.0)
+}
+
+fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let within = |number: &f64| (least..=most).contains(number);
+    text.parse().ok().filter(within).ok_or_else(|| format!("takes a number from {least} to {most}"))
+}

@@ -1,0 +1,46 @@
+//! `docs/cli.md`: every sub-command with its help, made from the same words that the program parses. The committed file is
+//! held against them; `LORIKEET_REFERENCE=write cargo test -p lorikeet-cli reference` writes it.
+
+use std::{env, fs, path::PathBuf};
+
+use clap::{Command, CommandFactory};
+
+use crate::args::Cli;
+
+/// Columns of a help text in the file.
+const N_COLUMNS: usize = 100;
+
+fn reference() -> String {
+    let mut command = Cli::command().term_width(N_COLUMNS).version("");
+    command.build();
+    let mut text =
+        "# The `lorikeet` command line\n\nMade from the program's own words; see `crates/cli/src/reference.rs`.\n"
+            .to_owned();
+    describe(&mut command, "lorikeet", &mut text);
+    text
+}
+
+fn describe(command: &mut Command, name: &str, text: &mut String) {
+    let help = command.render_long_help().to_string();
+    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    *text += &format!("\n## `{name}`\n\n```text\n{}\n```\n", lines.join("\n").trim());
+    for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+        let name = format!("{name} {}", inner.get_name());
+        describe(inner, &name, text);
+    }
+}
+
+#[test]
+fn the_committed_reference_is_current() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
+    let made = reference();
+    if env::var("LORIKEET_REFERENCE").is_ok_and(|value| value == "write") {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &made).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+    assert!(
+        committed == made,
+        "docs/cli.md is not current: run `LORIKEET_REFERENCE=write cargo test -p lorikeet-cli reference`"
+    );
+}
