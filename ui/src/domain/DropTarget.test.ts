@@ -1,3 +1,5 @@
+// A dropped or typed path as a person meets it: reading, refusal, keeping the good rows.
+
 import { render, screen } from '@testing-library/svelte';
 import { tick } from 'svelte';
 import { beforeEach, expect, it, vi } from 'vitest';

@@ -1,3 +1,5 @@
+// One setting in the form: what fits goes on, what does not is refused with the nearest value.
+
 import { render, screen } from '@testing-library/svelte';
 import { tick } from 'svelte';
 import { expect, it, vi } from 'vitest';

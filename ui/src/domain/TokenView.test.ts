@@ -1,3 +1,5 @@
+// A row as the model reads it: no token lost, the trained ones tinted.
+
 import { render, screen } from '@testing-library/svelte';
 import { expect, it } from 'vitest';
 import type { PreviewRow } from '../bindings';

@@ -1,3 +1,5 @@
+// The command line shown for a run is one that a shell reads back to the same words.
+
 import { expect, it } from 'vitest';
 import { quoted, trainCommand } from './command-line';
 

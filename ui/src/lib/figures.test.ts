@@ -1,3 +1,5 @@
+// Which figures a finished run shows, and in which order.
+
 import { expect, it } from 'vitest';
 import type { RunDetails } from '../bindings';
 import { figures } from './figures';

@@ -1,3 +1,5 @@
+// Numbers, sizes, times and shares as people read them.
+
 import { describe, expect, it } from 'vitest';
 import { bytes, duration, fileName, fixed, gigabytes, group, measure, moment, percent, rate, rateFixed, seconds, short } from './format';
 

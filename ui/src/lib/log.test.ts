@@ -1,3 +1,5 @@
+// The order of log lines, and which are kept.
+
 import { expect, it } from 'vitest';
 import { logLines } from './log';
 import { applyEvent, emptyTrace } from './trace';

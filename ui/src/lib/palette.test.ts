@@ -1,3 +1,5 @@
+// What the command palette finds and how it orders it.
+
 import { expect, it } from 'vitest';
 import { matching, type Offer } from './palette';
 

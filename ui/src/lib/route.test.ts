@@ -1,3 +1,5 @@
+// Every address leads to a page and back; an unknown one leads home.
+
 import { expect, it } from 'vitest';
 import { formatRoute, parseRoute, section, type Route } from './route';
 

@@ -1,3 +1,5 @@
+// What a search finds, and what it marks in the text.
+
 import { expect, it } from 'vitest';
 import { marked, score } from './search';
 

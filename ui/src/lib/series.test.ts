@@ -1,3 +1,5 @@
+// Recorded steps and checks as the columns of a chart, and as CSV.
+
 import { expect, it } from 'vitest';
 import { csvOf, lossLines } from './series';
 import { emptyTrace, type Evaluated, type Trace } from './trace';

@@ -1,3 +1,5 @@
+// Defaults, preset and changes laid over each other, and typed text becoming a value.
+
 import { describe, expect, it } from 'vitest';
 import type { SettingSpec, SettingsSchema } from '../bindings';
 import { basis, effective, fieldText, grouped, spoken, typed, withChange } from './settings';

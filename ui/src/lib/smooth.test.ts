@@ -1,3 +1,5 @@
+// The smoothed curve: true to lines, the same when continued, calmer than its input.
+
 import { expect, it } from 'vitest';
 import { smooth, smoothingWidths } from './smooth';
 

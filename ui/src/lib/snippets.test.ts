@@ -1,3 +1,5 @@
+// The snippets to copy ask what is served and are valid.
+
 import { expect, it } from 'vitest';
 import { coloured, snippet, type Language } from './snippets';
 

@@ -1,3 +1,5 @@
+// The small curve of a run in the list.
+
 import { expect, it } from 'vitest';
 import { SPARK_HEIGHT, SPARK_WIDTH, spark } from './spark';
 

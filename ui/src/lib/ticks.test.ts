@@ -1,3 +1,5 @@
+// Round numbers on axes, linear and logarithmic.
+
 import { expect, it } from 'vitest';
 import { logTicks, span, ticks, topTick } from './ticks';
 

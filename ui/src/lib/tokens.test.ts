@@ -1,3 +1,5 @@
+// Tokens put together by role, with invisible ones made visible.
+
 import { expect, it } from 'vitest';
 import type { PreviewToken } from '../bindings';
 import { turns, visible } from './tokens';

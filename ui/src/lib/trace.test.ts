@@ -1,3 +1,5 @@
+// What is known of a run is the same whether it was read or followed.
+
 import { describe, expect, it } from 'vitest';
 import type { RunEvent } from '../bindings';
 import { applyEvent, bestEvaluation, checkEvery, emptyTrace, secondsLeft, traceOf, type Trace } from './trace';

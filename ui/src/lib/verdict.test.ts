@@ -1,3 +1,5 @@
+// How a run is judged: by loss, or by accuracy for a classifier.
+
 import { expect, it } from 'vitest';
 import type { RunMetrics } from '../bindings';
 import { verdict } from './verdict';

@@ -1,3 +1,5 @@
+// Commands reach the installed host, and whatever it throws becomes an error of the contract.
+
 import { expect, it } from 'vitest';
 import { asApiError, commands, installHost, streams, type Host } from './host';
 

@@ -1,3 +1,5 @@
+// Base and run are asked the same question, stopped together, and keep their errors.
+
 import { beforeEach, expect, it, vi } from 'vitest';
 import { testHost } from '../test-host';
 import { ask, conversation, sort, startOver, stopAnswers } from './conversation.svelte';

@@ -1,3 +1,5 @@
+// When an estimate is asked for, and what is shown when there is none.
+
 import { flushSync } from 'svelte';
 import { expect, it, vi } from 'vitest';
 import { testHost } from '../test-host';

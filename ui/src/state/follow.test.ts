@@ -1,3 +1,5 @@
+// A run is read and then followed without a gap, also after the stream broke.
+
 import { expect, it, vi } from 'vitest';
 import type { RunEvent } from '../bindings';
 import { testHost } from '../test-host';

@@ -1,3 +1,5 @@
+// Sentences that are put together from numbers: promise, verdict, plural.
+
 import { expect, it } from 'vitest';
 import type { RunEstimate, RunMetrics } from '../bindings';
 import { verdict } from '../lib/verdict';
