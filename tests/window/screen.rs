@@ -1,0 +1,52 @@
+//! Pictures of the window in both looks and both sizes, kept in `$LORIKEET_SHOTS` to be looked at; where it is not set, only
+//! what can be measured is checked: that nothing lies outside the window.
+
+use std::{env, path::PathBuf};
+
+use crate::window::{SOON, Window};
+
+/// The window's usual size and its smallest, in pixels.
+const SIZES: [(u32, u32); 2] = [(1440, 900), (960, 640)];
+
+impl Window {
+    /// Keeps a picture of the window as it is.
+    pub async fn picture(&self, name: &str) {
+        if let Some(folder) = env::var_os("LORIKEET_SHOTS").map(PathBuf::from) {
+            std::fs::create_dir_all(&folder).unwrap();
+            // A picture that cannot be taken is no reason to fail.
+            if let Err(error) = self.driver.screenshot(&folder.join(format!("{name}.png"))).await {
+                println!("no picture of {name}: {error}");
+            }
+        }
+    }
+
+    /// Gives the window another size and waits until the page has it.
+    pub async fn resize(&self, width: u32, height: u32) {
+        self.driver.set_window_rect(40, 40, width, height).await.unwrap();
+        let script = "return [innerWidth, innerHeight].join()";
+        let wanted = format!("{width},{height}");
+        self.wait("the new size", SOON, async || (self.script(script).await == wanted.as_str()).then_some(())).await;
+    }
+
+    /// Shows this place in every size and look: nothing may lie beside the window. Keeps pictures of it.
+    pub async fn look_at(&self, name: &str) {
+        for theme in ["light", "dark"] {
+            self.script(&format!("document.documentElement.dataset.theme = {theme:?}")).await;
+            for (width, height) in SIZES {
+                self.resize(width, height).await;
+                let beside = self.script(BESIDE).await;
+                assert_eq!(beside, serde_json::json!([]), "{name} at {width} × {height}: beside the window");
+                self.picture(&format!("{name}-{width}-{theme}")).await;
+            }
+        }
+        self.script("document.documentElement.dataset.theme = 'light'").await;
+        self.resize(1440, 900).await;
+    }
+}
+
+/// Controls and headings that cannot be reached because they lie outside the window sideways, and what scrolls sideways.
+const BESIDE: &str = r#"
+const page = document.documentElement.scrollWidth > innerWidth ? ['the page scrolls sideways'] : [];
+const seen = [...document.querySelectorAll('main button, main a, main input, main h1, main h2')].filter((e) => e.checkVisibility() && !e.closest('.sr'));
+return page.concat(seen.filter((e) => { const b = e.getBoundingClientRect(); return b.width > 0 && (b.right > innerWidth + 1 || b.left < -1); }).map((e) => e.outerHTML.slice(0, 120)));
+"#;
