@@ -83,7 +83,7 @@ impl Fields {
     /// The refusal of a field that is not there.
     pub(crate) fn missing(&self, name: &str) -> Refusal {
         let name = self.name(name);
-        let message = format!("the request needs a `{name}`");
+        let message = format!("the request has no `{name}`, which it needs");
         Refusal::field(name, message)
     }
 

@@ -122,7 +122,7 @@ fn a_stop_lets_an_answer_under_way_end_and_takes_no_more() {
     let address = server.address();
     let writing = begin(address, CHATS, &chat(BASE, json!({"max_tokens": 30, "stream": true})));
     engine.until_active();
-    server.stop().unwrap();
+    server.stop_within(Duration::from_secs(60)).unwrap();
     let chunks = receive(writing).chunks();
     assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "length");
     assert_eq!(engine.ended_after(1), [StopReason::Length]);
