@@ -1563,7 +1563,8 @@ hint: string | null, } | { "event": "cancelled" });
 
 /**
  * Events since the last batch, in order and without gaps: at most 30 batches a second. An empty one comes at least every half
- * second and only asks whether somebody still listens.
+ * second and only asks whether somebody still listens. Where a run goes on from a checkpoint, its numbers go back to it:
+ * what was told of later steps is done again and told again.
  */
 export type RunEvents = {
 /**
@@ -1691,6 +1692,15 @@ tokens_per_s: number | null,
  * Highest memory.
  */
 peak_memory_bytes: number | null, };
+
+/**
+ * A report that was written.
+ */
+export type RunReport = {
+/**
+ * The file.
+ */
+path: string, };
 
 /**
  * Everything a run needs. `run_estimate` and `run_start` take the same.
@@ -2200,6 +2210,8 @@ export const commandsOver = (call: Call) => ({
   run_cancel: (request: RunIdRequest) => call("run_cancel", request) as Promise<RunSummary>,
   /** Saves the whole state after the current step. */
   run_checkpoint: (request: RunIdRequest) => call("run_checkpoint", request) as Promise<RunSummary>,
+  /** Writes a run's report, an HTML file with its plots, beside it. */
+  run_report: (request: RunIdRequest) => call("run_report", request) as Promise<RunReport>,
   /** The label of a text. */
   predict: (request: PredictRequest) => call("predict", request) as Promise<Prediction>,
   /** Whether and what is served. */

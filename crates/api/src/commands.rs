@@ -73,6 +73,8 @@ macro_rules! command_table {
                 run_cancel(RunIdRequest) -> RunSummary = runs::cancel;
                 /// Saves the whole state after the current step.
                 run_checkpoint(RunIdRequest) -> RunSummary = runs::checkpoint;
+                /// Writes a run's report, an HTML file with its plots, beside it.
+                run_report(RunIdRequest) -> RunReport = runs::report;
 
                 /// The label of a text.
                 predict(PredictRequest) -> Prediction = trying::predict;

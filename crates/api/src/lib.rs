@@ -15,6 +15,7 @@ mod failure;
 mod library;
 pub mod models;
 mod places;
+mod report;
 pub mod runs;
 pub mod served;
 pub mod serving;
@@ -31,6 +32,7 @@ pub use bindings::bindings;
 pub use dispatch::{dispatch, dispatch_stream};
 pub use lorikeet_jobs::Scope;
 pub use served::Served;
+pub use settings::schema as settings_schema;
 pub use switch::ServeSwitch;
 pub use wire::{ApiError, ErrorCode};
 

@@ -12,7 +12,7 @@ use lorikeet_models::{ModelConfig, ModelFiles, hash_folder};
 use lorikeet_registry::{ModelRow, NewModel, Registry, RunRow};
 use serde_json::{Value, json};
 
-use crate::failure::io;
+use crate::failure::{invalid, io};
 use crate::starter::{self, STARTER_NAME, STARTER_PLACE};
 use crate::wire::{ApiError, ErrorCode};
 use crate::{places, settings};
@@ -138,6 +138,13 @@ impl RunSource for Library {
             let message = format!("the base model of the run is no longer at `{}`", model_folder.display());
             return Err(Failure::new(codes::NOT_FOUND, message).with_hint("put the folder back, or start a new run"));
         }
+        let now = self.insert(&model_folder, &model.path, &model.name).map_err(lower)?;
+        if Some(&now.hash) != row.model_hash.as_ref() {
+            let message = format!("the base model `{}` is no longer the one the run began with", model.name);
+            return Err(Failure::new(codes::MISMATCH, message).with_hint("put its files back, or start a new run"));
+        }
+        let result = self.result_of(row);
+        check_free(&result).map_err(lower)?;
         let validation = row.validation_dataset_id.as_deref().map(|id| self.registry.datasets().get(id)).transpose()?;
         let values: BTreeMap<String, Value> = serde_json::from_value(row.settings.clone()).map_err(|e| {
             Failure::new(codes::INTERNAL, format!("the settings of run `{}` cannot be read: {e}", row.id))
@@ -146,8 +153,7 @@ impl RunSource for Library {
             run: row.id.clone(),
             model_folder,
             model_name: model.name,
-            // The hash of now: a base that changed since must not be continued with.
-            model_hash: row.model_hash.clone().unwrap_or_default(),
+            model_hash: now.hash,
             task: task_of(&row.task),
             method: if row.method == Method::Full.name() { Method::Full } else { Method::Lora },
             settings: Settings::from_values(&values)?,
@@ -155,7 +161,7 @@ impl RunSource for Library {
             dataset_hash: row.dataset_hash.clone().unwrap_or_default(),
             validation_hash: validation.map(|row| row.hash),
             folder: PathBuf::from(&row.folder),
-            result: self.result_of(row),
+            result,
             started_unix_s: (row.created_at_ms / 1000) as i64,
         })
     }
@@ -167,6 +173,19 @@ impl RunSource for Library {
     }
 }
 
+/// Refuses a folder for a result that holds other files: the result takes the place of what is there.
+pub(crate) fn check_free(folder: &Path) -> Result<(), ApiError> {
+    let is_taken = match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some() && !folder.join("lorikeet.json").is_file(),
+        Err(_) => folder.exists(),
+    };
+    if is_taken {
+        let message = format!("the output folder is not empty: `{}`", folder.display());
+        return Err(invalid(message).with_hint("name a folder that does not exist yet"));
+    }
+    Ok(())
+}
+
 /// The word of a code, as the registry keeps it.
 fn code_word(code: ErrorCode) -> &'static str {
     match code {
@@ -176,6 +195,8 @@ fn code_word(code: ErrorCode) -> &'static str {
         ErrorCode::UnreadableFile => codes::UNREADABLE_FILE,
         ErrorCode::UnrecognisedModel => codes::UNRECOGNISED_MODEL,
         ErrorCode::Unsupported => codes::UNSUPPORTED,
+        ErrorCode::InvalidRequest => codes::INVALID_REQUEST,
+        ErrorCode::Mismatch => codes::MISMATCH,
         _ => codes::INTERNAL,
     }
 }

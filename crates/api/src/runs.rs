@@ -8,14 +8,14 @@ use lorikeet_models::ModelConfig;
 use lorikeet_registry::{DatasetRow, ModelRow, NewRun, Page, RunFilter, RunFolder, RunRow, RunStatus as Status};
 
 pub use crate::estimate::estimate;
-use crate::failure::invalid;
+pub use crate::report::report;
 use crate::summary::{figures, summary};
 use crate::wire::{
     ApiError, CheckpointSummary, ErrorCode, Method, Nothing, RunDetails, RunEvents, RunFollowRequest, RunHistory,
     RunHistoryRequest, RunIdRequest, RunMetrics, RunRequest, RunSummary, RunsPage, RunsRequest, SettingsRequest,
     SettingsSchema, StepColumns, Task,
 };
-use crate::{App, data, places, settings, told};
+use crate::{App, data, library, places, settings, told};
 
 /// Body of `settings_schema`.
 pub fn settings_schema(_: &App, request: SettingsRequest) -> Result<SettingsSchema, ApiError> {
@@ -127,17 +127,10 @@ pub(crate) fn task_word(task: Task) -> &'static str {
     }
 }
 
-/// A folder for a result. The result takes the place of what is there, so nothing but an earlier result may be there.
+/// A folder for a result, absolute.
 fn output_folder(given: &str) -> Result<String, ApiError> {
     let folder = places::expand(given)?;
-    let is_taken = match std::fs::read_dir(&folder) {
-        Ok(mut entries) => entries.next().is_some() && !folder.join("lorikeet.json").is_file(),
-        Err(_) => folder.exists(),
-    };
-    if is_taken {
-        let message = format!("the output folder is not empty: `{}`", folder.display());
-        return Err(invalid(message).with_hint("name a folder that does not exist yet"));
-    }
+    library::check_free(&folder)?;
     Ok(folder.to_string_lossy().into_owned())
 }
 
@@ -231,7 +224,7 @@ fn checkpoints(app: &App, row: &RunRow) -> Result<Vec<CheckpointSummary>, ApiErr
 }
 
 /// Everything recorded of a run after `since`.
-fn all_recorded(app: &App, row: &RunRow, since: u64) -> Result<Vec<lorikeet_jobs::RunEvent>, ApiError> {
+pub(crate) fn all_recorded(app: &App, row: &RunRow, since: u64) -> Result<Vec<lorikeet_jobs::RunEvent>, ApiError> {
     let (mut all, mut last) = (Vec::new(), since);
     loop {
         let some = recorded_since(app.registry(), &row.id, last)?;

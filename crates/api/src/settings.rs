@@ -16,8 +16,8 @@ use crate::wire::{
     SettingSpec, SettingValue, SettingsSchema, Task,
 };
 
-/// All settings of a piece of work.
-pub(crate) fn schema(task: Task, method: Method) -> SettingsSchema {
+/// All settings of a piece of work, for doors that describe them before a data folder is open.
+pub fn schema(task: Task, method: Method) -> SettingsSchema {
     let declared = settings::declarations().into_iter();
     let wanted = declared.filter(|s| method == Method::Lora || s.group != Group::Adapter);
     let wanted = wanted.filter(|s| task == Task::Causal || !s.name.starts_with("sample"));

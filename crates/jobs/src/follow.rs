@@ -104,3 +104,61 @@ impl<'a> Follower<'a> {
         Ok(before.min(row.seq))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::What;
+    use crate::recorder::Recorder;
+    use crate::recorder::tests::{event, running, step};
+
+    #[test]
+    fn two_tables_are_told_as_one_stream_also_past_a_page() {
+        let (_folder, registry, id) = running();
+        let recorder = Recorder::start(registry.clone(), Arc::default(), id.clone(), (0, 0));
+        let n_events = u64::from(PAGE) * 2 + 500;
+        for seq in 1..=n_events {
+            // Long stretches of each kind, so that one table's page ends before the other's.
+            let warns = seq % 5000 > 3000;
+            recorder.push(event(seq, seq, if warns { What::Warning { message: "w".into() } } else { step(1.0) }));
+        }
+        recorder.finish().unwrap();
+        let (mut last, mut numbers) = (0, Vec::new());
+        loop {
+            let some = recorded_since(&registry, &id, last).unwrap();
+            let Some(newest) = some.last() else { break };
+            last = newest.seq;
+            numbers.extend(some.iter().map(|event| event.seq));
+        }
+        assert_eq!(numbers, (1..=n_events).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_follower_goes_back_with_the_run_and_hears_phases_in_their_place() {
+        let (_folder, registry, id) = running();
+        let hub = Arc::new(Hub::default());
+        hub.begin(&id, 0);
+        let record = |from: u64, seqs: std::ops::RangeInclusive<u64>| {
+            let recorder = Recorder::start(registry.clone(), hub.clone(), id.clone(), (from, from));
+            seqs.clone().for_each(|seq| recorder.push(event(seq, seq, step(1.0))));
+            let what = What::Phase { name: "evaluating".into(), unit: "batches".into(), done: 1, total: Some(2) };
+            recorder.push(event(seqs.end() + 1, *seqs.end(), what));
+            recorder.finish().unwrap();
+        };
+        let mut follower = Follower::new(&registry, &hub, &id, 0);
+        let mut hear = || {
+            let row = registry.runs().get(&id).unwrap();
+            let batch = follower.next(hub.look(&id), &row).unwrap();
+            batch.iter().map(|event| (event.seq, event.is_passing())).collect::<Vec<_>>()
+        };
+        record(0, 1..=3);
+        assert_eq!(hear(), [(1, false), (2, false), (3, false), (4, true)]);
+        assert_eq!(hear(), []);
+        registry.runs().rewind(&id, 1, Some(1)).unwrap();
+        hub.begin(&id, 1);
+        record(1, 2..=2);
+        assert_eq!(hear(), [(2, false), (3, true)]);
+    }
+}

@@ -5,9 +5,9 @@
 //! written the channel fills and training waits; after a while the run is ended, because a run that nobody can see is no run.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What somebody wants of the run, shared between the threads.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted(AtomicU8);
+pub(crate) struct Wanted {
+    /// The strongest wish that was not yet obeyed.
+    level: AtomicU8,
+    /// What ended the work: a pause or a stop.
+    obeyed: AtomicU8,
+    /// Whether it is to go on after a pause that was obeyed already.
+    resume: AtomicBool,
+}
 
 const GO: u8 = 0;
 const CHECKPOINT: u8 = 1;
@@ -44,30 +51,42 @@ impl Wanted {
             Request::None => return,
             Request::Resume => {
                 // Only a pause that was not yet obeyed can be taken back.
-                let _ = self.0.compare_exchange(PAUSE, GO, Ordering::AcqRel, Ordering::Acquire);
+                let _ = self.level.compare_exchange(PAUSE, GO, Ordering::AcqRel, Ordering::Acquire);
+                self.resume.store(true, Ordering::Release);
                 return;
             }
             Request::Checkpoint => CHECKPOINT,
             Request::Pause => PAUSE,
             Request::Cancel => CANCEL,
         };
-        self.0.fetch_max(level, Ordering::AcqRel);
+        if level == PAUSE {
+            self.resume.store(false, Ordering::Release);
+        }
+        self.level.fetch_max(level, Ordering::AcqRel);
     }
 
     /// What training should do. A wish to save is told once; a pause ends the work, because all of it is in the checkpoint.
     pub fn control(&self) -> Control {
-        match self.0.load(Ordering::Acquire) {
-            CHECKPOINT if self.0.compare_exchange(CHECKPOINT, GO, Ordering::AcqRel, Ordering::Acquire).is_ok() => {
+        match self.level.load(Ordering::Acquire) {
+            CHECKPOINT if self.level.compare_exchange(CHECKPOINT, GO, Ordering::AcqRel, Ordering::Acquire).is_ok() => {
                 Control::Checkpoint
             }
-            PAUSE | CANCEL => Control::Cancel,
+            level @ (PAUSE | CANCEL) => {
+                self.obeyed.fetch_max(level, Ordering::AcqRel);
+                Control::Cancel
+            }
             _ => Control::Go,
         }
     }
 
     /// Whether what ended the work was a pause.
     pub fn is_pause(&self) -> bool {
-        self.0.load(Ordering::Acquire) == PAUSE
+        self.obeyed.load(Ordering::Acquire) == PAUSE
+    }
+
+    /// Whether a pause that was obeyed is to be followed by going on.
+    pub fn is_resumed(&self) -> bool {
+        self.resume.load(Ordering::Acquire)
     }
 }
 
@@ -76,8 +95,6 @@ pub(crate) struct Recorder {
     sender: Option<SyncSender<RunEvent>>,
     thread: Option<JoinHandle<Result<u64, Failure>>>,
     wanted: Arc<Wanted>,
-    /// The number of the last event sent, and the step it belongs to.
-    last: Mutex<(u64, u64, u64)>,
 }
 
 impl Recorder {
@@ -90,7 +107,7 @@ impl Recorder {
             let mut writer = Writer::new(registry, hub, id, shared, (step, seq));
             writer.run(&receiver)
         });
-        Self { sender: Some(sender), thread: Some(thread), wanted, last: Mutex::new((seq, step, 0)) }
+        Self { sender: Some(sender), thread: Some(thread), wanted }
     }
 
     /// What is wanted of the run.
@@ -100,20 +117,10 @@ impl Recorder {
 
     /// Records an event; waits while the channel is full.
     pub fn push(&self, event: RunEvent) {
-        if event.seq > 0 {
-            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = (event.seq, event.step, event.elapsed_ms);
-        }
         if let Some(sender) = &self.sender {
             // The writer only goes away with an error, which `finish` tells.
             let _ = sender.send(event);
         }
-    }
-
-    /// Records an event of this crate's own, numbered after the last one.
-    pub fn push_own(&self, what: What) {
-        let (seq, step, elapsed_ms) = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        self.push(RunEvent { seq: seq + 1, step, at_ms: crate::event::now_ms(), elapsed_ms, what });
     }
 
     /// Waits until everything is written.
@@ -316,22 +323,4 @@ fn folder_bytes(folder: &Path) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stop_is_never_softened_and_a_save_is_told_once() {
-        let wanted = Wanted::default();
-        assert_eq!(wanted.control(), Control::Go);
-        wanted.ask(Request::Checkpoint);
-        assert_eq!((wanted.control(), wanted.control()), (Control::Checkpoint, Control::Go));
-        wanted.ask(Request::Pause);
-        assert!(wanted.is_pause());
-        wanted.ask(Request::Resume);
-        assert_eq!(wanted.control(), Control::Go);
-        wanted.ask(Request::Cancel);
-        wanted.ask(Request::Pause);
-        wanted.ask(Request::Resume);
-        assert_eq!((wanted.control(), wanted.is_pause()), (Control::Cancel, false));
-    }
-}
+pub(crate) mod tests;

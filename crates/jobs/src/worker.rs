@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lorikeet_registry::{Ending, Page, Registry, Request, RunFilter, RunProcess, RunRow, RunStatus, RunUpdate};
+use lorikeet_registry::{
+    Ending, Page, Progress, Registry, Request, RunFilter, RunProcess, RunRow, RunStatus, RunUpdate,
+};
 use lorikeet_train::{Control, Event, EventKind, Outcome, Plan, newest_progress};
 
 use crate::hub::Hub;
@@ -105,12 +107,28 @@ impl Workplace {
         let id = row.id.clone();
         if let Err(failure) = self.try_execute(row) {
             tracing::error!("the run `{id}` ended: {failure}");
+            if let Err(error) = self.tell_failure(&id, &failure) {
+                tracing::error!("the failure of the run `{id}` cannot be recorded: {error}");
+            }
             let ended = Ending::Failed(failure.into());
             if let Err(error) = self.registry.runs().finish(&id, &[RunStatus::Running], &ended) {
                 tracing::error!("the end of the run `{id}` cannot be recorded: {error}");
             }
         }
         self.hub.ring();
+    }
+
+    /// Records why a run failed.
+    fn tell_failure(&self, id: &str, failure: &Failure) -> Result<(), Failure> {
+        let row = self.registry.runs().get(id)?;
+        let elapsed_ms = self.registry.metrics().totals(id)?.elapsed_ms;
+        let Failure { code, message, hint } = failure.clone();
+        let what = What::Failed { code: code.to_owned(), message, hint };
+        let (seq, step) = (row.seq + 1, row.step);
+        let event = RunEvent { seq, step, at_ms: crate::event::now_ms(), elapsed_ms, what };
+        let told = event.row().map_err(|e| Failure::new(codes::INTERNAL, e.to_string()))?;
+        self.registry.runs().record(id, &[], &[told], &Progress { step, seq, best: None })?;
+        Ok(())
     }
 
     fn try_execute(&self, row: RunRow) -> Result<(), Failure> {
@@ -123,32 +141,41 @@ impl Workplace {
         self.registry.runs().update(&row.id, &update)?;
         self.hub.begin(&row.id, seq);
         let recorder = Recorder::start(self.registry.clone(), self.hub.clone(), row.id.clone(), (step, seq));
-        let mut link = LocalLink { place: self, row: &row, job: &job, recorder: &recorder };
+        let mut link =
+            LocalLink { place: self, row: &row, job: &job, recorder: &recorder, last: (seq, step, 0), is_told: false };
         // A defect in one run must not take the queue, or the window, with it.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.runner.run(&job, &mut link)))
             .unwrap_or_else(|cause| Err(Failure::new(codes::INTERNAL, panic_words(cause.as_ref()))));
-        let paused = recorder.wanted().is_pause();
-        if let Err(Failure { code, message, hint }) = &outcome {
-            let (code, message, hint) = ((*code).to_owned(), message.clone(), hint.clone());
-            recorder.push_own(What::Failed { code, message, hint });
+        let (paused, resumed) = (recorder.wanted().is_pause(), recorder.wanted().is_resumed());
+        if outcome == Ok(Outcome::Cancelled) {
+            link.tell_end(paused);
         }
         // What could not be recorded outweighs how the run itself ended.
         recorder.finish()?;
-        self.settle(&row, outcome?, paused)
+        let change = match outcome? {
+            Outcome::Cancelled if paused && resumed => Settled::Again,
+            Outcome::Cancelled if paused => Settled::Waits,
+            outcome => Settled::Over(outcome),
+        };
+        self.settle(&row, change)
     }
 
-    fn settle(&self, row: &RunRow, outcome: Outcome, paused: bool) -> Result<(), Failure> {
+    fn settle(&self, row: &RunRow, settled: Settled) -> Result<(), Failure> {
         let runs = self.registry.runs();
-        let ending = match outcome {
-            Outcome::Completed(summary) => {
-                let figures = serde_json::to_value(Figures::from(&summary));
-                Ending::Completed(figures.map_err(|e| Failure::new(codes::INTERNAL, e.to_string()))?)
-            }
-            Outcome::Cancelled if paused => {
+        let ending = match settled {
+            Settled::Waits if runs.take_request(&row.id)? != Request::Resume => {
                 runs.release(&row.id, Some(self.process), Change::Pause.target())?;
                 return Ok(());
             }
-            Outcome::Cancelled => Ending::Cancelled(None),
+            Settled::Waits | Settled::Again => {
+                runs.release(&row.id, Some(self.process), Change::Resume.target())?;
+                return Ok(());
+            }
+            Settled::Over(Outcome::Completed(summary)) => {
+                let figures = serde_json::to_value(Figures::from(&summary));
+                Ending::Completed(figures.map_err(|e| Failure::new(codes::INTERNAL, e.to_string()))?)
+            }
+            Settled::Over(Outcome::Cancelled) => Ending::Cancelled(None),
         };
         runs.finish(&row.id, &[RunStatus::Running], &ending)?;
         Ok(())
@@ -181,12 +208,37 @@ impl Workplace {
     }
 }
 
+/// How a run that did not fail left the worker.
+enum Settled {
+    /// It has ended.
+    Over(Outcome),
+    /// It waits until someone lets it go on.
+    Waits,
+    /// Someone let it go on while it was about to wait.
+    Again,
+}
+
 /// A run in this process.
 struct LocalLink<'a> {
     place: &'a Workplace,
     row: &'a RunRow,
     job: &'a JobSpec,
     recorder: &'a Recorder,
+    /// Number, step and time of the last event.
+    last: (u64, u64, u64),
+    /// Whether it has said that it stops.
+    is_told: bool,
+}
+
+impl LocalLink<'_> {
+    /// Says that the run stops or waits, where it was stopped before training itself had anything to say.
+    fn tell_end(&mut self, paused: bool) {
+        if !self.is_told {
+            let (seq, step, elapsed_ms) = self.last;
+            let what = if paused { What::Paused } else { What::Cancelled };
+            self.recorder.push(RunEvent { seq: seq + 1, step, at_ms: crate::event::now_ms(), elapsed_ms, what });
+        }
+    }
 }
 
 impl Link for LocalLink<'_> {
@@ -197,8 +249,14 @@ impl Link for LocalLink<'_> {
             tracing::warn!("the settings of the run `{}` cannot be recorded: {failure}", self.row.id);
         }
         let mut event = RunEvent::heard(event);
-        if event.what == What::Cancelled && self.recorder.wanted().is_pause() {
-            event.what = What::Paused;
+        if event.what == What::Cancelled {
+            self.is_told = true;
+            if self.recorder.wanted().is_pause() {
+                event.what = What::Paused;
+            }
+        }
+        if event.seq > 0 {
+            self.last = (event.seq, event.step, event.elapsed_ms);
         }
         self.recorder.push(event);
     }

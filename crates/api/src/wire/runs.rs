@@ -390,6 +390,13 @@ pub struct StepColumns {
     pub at_ms: Vec<u64>,
 }
 
+/// A report that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct RunReport {
+    /// The file.
+    pub path: String,
+}
+
 /// Asks to be told what a run does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
@@ -402,7 +409,8 @@ pub struct RunFollowRequest {
 }
 
 /// Events since the last batch, in order and without gaps: at most 30 batches a second. An empty one comes at least every half
-/// second and only asks whether somebody still listens.
+/// second and only asks whether somebody still listens. Where a run goes on from a checkpoint, its numbers go back to it:
+/// what was told of later steps is done again and told again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct RunEvents {
     /// The events.
