@@ -28,7 +28,7 @@ const MAX_TOKENS: u64 = 256;
 const BATCH_SIZE: u64 = 8;
 
 /// A loaded model with its tokenizer.
-struct Ready {
+pub(crate) struct Ready {
     source: Source,
     tokenizer: Tokenizer,
     info: Option<ResultInfo>,
@@ -36,6 +36,14 @@ struct Ready {
 }
 
 impl Ready {
+    /// Loads what `parts` name.
+    pub fn load(parts: &Parts, n_labels: Option<usize>) -> Result<Ready, ApiError> {
+        let source = parts.source(n_labels);
+        let tokenizer = Tokenizer::open(&parts.folder)?;
+        let executor = Mutex::new(open(&source, Place::choose(DeviceChoice::Auto)?, None)?);
+        Ok(Ready { source, tokenizer, info: parts.info.clone(), executor })
+    }
+
     fn executor(&self) -> MutexGuard<'_, Box<dyn Executor>> {
         self.executor.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -46,14 +54,14 @@ impl Ready {
 pub(crate) struct Loaded(Mutex<Vec<Arc<Ready>>>);
 
 /// What a request names: a base, and perhaps an adapter on it.
-struct Parts {
-    folder: PathBuf,
-    adapter: Option<PathBuf>,
-    info: Option<ResultInfo>,
+pub(crate) struct Parts {
+    pub folder: PathBuf,
+    pub adapter: Option<PathBuf>,
+    pub info: Option<ResultInfo>,
 }
 
 impl Parts {
-    fn find(app: &App, model: &str, adapter: Option<&str>) -> Result<Parts, ApiError> {
+    pub fn find(app: &App, model: &str, adapter: Option<&str>) -> Result<Parts, ApiError> {
         // A run of all weights is a model of its own.
         let whole_run = |given: &str| RunResult::find(app, given).ok().filter(|result| result.is_whole);
         let (folder, info) = match app.library.find_model(model) {
@@ -135,9 +143,7 @@ impl Loaded {
         if kept.len() >= MOST_LOADED {
             kept.remove(0);
         }
-        let tokenizer = Tokenizer::open(&parts.folder)?;
-        let executor = Mutex::new(open(&source, Place::choose(DeviceChoice::Auto)?, None)?);
-        let ready = Arc::new(Ready { source, tokenizer, info: parts.info.clone(), executor });
+        let ready = Arc::new(Ready::load(parts, n_labels)?);
         kept.push(ready.clone());
         Ok(ready)
     }
@@ -158,6 +164,16 @@ pub fn generate(
 ) -> Result<Generation, ApiError> {
     let parts = Parts::find(app, &request.model, request.adapter.as_deref())?;
     let ready = app.loaded.get(&parts, None)?;
+    answer(&ready, parts.adapter.is_some(), request, sink)
+}
+
+/// A loaded model's answer.
+pub(crate) fn answer(
+    ready: &Ready,
+    with_adapter: bool,
+    request: GenerateRequest,
+    sink: &mut dyn FnMut(GenerateUpdate) -> bool,
+) -> Result<Generation, ApiError> {
     let prompt = prompt(&ready.tokenizer, &request)?;
     let asked = GenerateSettings {
         sampling: Sampling {
@@ -171,7 +187,6 @@ pub fn generate(
         stop_ids: ready.tokenizer.stop_ids().to_vec(),
         stop_texts: request.stop.unwrap_or_default(),
     };
-    let with_adapter = parts.adapter.is_some();
     let answer = ready.executor().generate(with_adapter, &prompt, &asked, &ready.tokenizer, &mut |update| {
         let text = update.text.to_owned();
         sink(GenerateUpdate { text, n_tokens: update.n_tokens as u64, tokens_per_s: update.tokens_per_s })
@@ -230,12 +245,17 @@ fn labels(ready: &Ready) -> Vec<String> {
 pub fn predict(app: &App, request: PredictRequest) -> Result<Prediction, ApiError> {
     let parts = Parts::find(app, &request.model, request.adapter.as_deref())?;
     let ready = app.loaded.get(&parts, None)?;
+    judgement(&ready, &request.text)
+}
+
+/// What a loaded classifier says of a text.
+pub(crate) fn judgement(ready: &Ready, text: &str) -> Result<Prediction, ApiError> {
     let started = Instant::now();
     let limit = ready.executor().config().max_positions();
     let length = ready.info.as_ref().map_or(limit, |info| (info.max_length as usize).min(limit));
-    let input = ready.tokenizer.encode_for_classifier(&request.text, None, length)?;
+    let input = ready.tokenizer.encode_for_classifier(text, None, length)?;
     let probabilities = ready.executor().judge(&input.ids, &input.token_types)?;
-    let names = labels(&ready);
+    let names = labels(ready);
     let named = |at: usize| names.get(at).cloned().unwrap_or_else(|| format!("LABEL_{at}"));
     let best = (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b])).unwrap_or(0);
     let probabilities: BTreeMap<String, f64> =
@@ -273,7 +293,7 @@ pub fn evaluate(
     let scores = measure(&ready, parts.adapter.is_some(), &examples, task, batch_size, sink)?;
     let scores = scores.ok_or_else(|| ApiError::new(ErrorCode::Cancelled, "the measurement was stopped"))?;
     Ok(Evaluation {
-        n: examples.statistics().n_rows as u64,
+        n: (examples.statistics().n_rows - examples.statistics().n_dropped) as u64,
         loss: crate::told::mean(scores.loss.sum, scores.loss.count as u64),
         n_tokens: if task == Task::Causal { scores.loss.count as u64 } else { examples.statistics().n_tokens },
         perplexity: scores.perplexity().filter(|p| p.is_finite()),

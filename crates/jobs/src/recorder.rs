@@ -4,6 +4,7 @@
 //! The training thread does no SQL: it sends, and reads a number that says what is wanted. Where the registry cannot be
 //! written the channel fills and training waits; after a while the run is ended, because a run that nobody can see is no run.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -25,6 +26,8 @@ const BATCH_PERIOD: Duration = Duration::from_millis(100);
 const REQUEST_PERIOD: Duration = Duration::from_millis(250);
 /// Time between two signs of life while nothing is written.
 const HEARTBEAT_PERIOD: Duration = Duration::from_secs(2);
+/// Checks that are remembered until their checkpoint comes.
+const CHECKS_KEPT: usize = CAPACITY;
 /// How long writing is tried again before the run is ended.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -148,8 +151,8 @@ struct Writer {
     seq: u64,
     epoch: f64,
     best: Option<Best>,
-    /// Step and mean loss of the last check.
-    checked: Option<(u64, f64)>,
+    /// Mean loss of the last checks by step.
+    checked: VecDeque<(u64, f64)>,
     asked: Instant,
     beaten: Instant,
 }
@@ -157,7 +160,7 @@ struct Writer {
 impl Writer {
     fn new(registry: Arc<Registry>, hub: Arc<Hub>, id: String, wanted: Arc<Wanted>, (step, seq): (u64, u64)) -> Self {
         let now = Instant::now();
-        let (pending, files, phase, best, checked) = (Vec::new(), Vec::new(), None, None, None);
+        let (pending, files, phase, best, checked) = (Vec::new(), Vec::new(), None, None, VecDeque::new());
         Self {
             registry,
             hub,
@@ -227,8 +230,9 @@ impl Writer {
             }
             let (progress, checked) = self.after(&self.pending);
             let request = self.registry.runs().record(&self.id, &metrics, &events, &progress)?;
-            (self.step, self.seq, self.best, self.epoch, self.checked) =
-                (progress.step, progress.seq, progress.best, epoch, checked);
+            (self.step, self.seq, self.best, self.epoch) = (progress.step, progress.seq, progress.best, epoch);
+            self.checked.extend(checked);
+            self.checked.drain(..self.checked.len().saturating_sub(CHECKS_KEPT));
             self.files.append(&mut self.pending);
             self.beaten = Instant::now();
             self.obey(request)?;
@@ -240,15 +244,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Where the run stands after `events`: its progress and its last check.
-    fn after(&self, events: &[RunEvent]) -> (Progress, Option<(u64, f64)>) {
-        let mut checked = self.checked;
+    /// Where the run stands after `events`: its progress, and the checks among them.
+    fn after(&self, events: &[RunEvent]) -> (Progress, Vec<(u64, f64)>) {
+        let mut checked = Vec::new();
         let mut progress = Progress { step: self.step, seq: self.seq, best: self.best };
         for event in events {
             (progress.step, progress.seq) = (event.step, event.seq.max(progress.seq));
             if let What::Evaluated { loss_sum, n, best, .. } = event.what {
                 let value = loss_sum / n.max(1) as f64;
-                checked = Some((event.step, value));
+                checked.push((event.step, value));
                 if best {
                     progress.best = Some(Best { step: event.step, value });
                 }
@@ -261,7 +265,8 @@ impl Writer {
     fn keep_files(&self, event: &RunEvent) -> Result<(), RegistryError> {
         match event.what.clone() {
             What::Checkpoint { path, best, n_bytes } => {
-                let validation_loss = self.checked.filter(|(step, _)| *step == event.step).map(|(_, loss)| loss);
+                let check = self.checked.iter().rfind(|(step, _)| *step == event.step);
+                let validation_loss = check.map(|(_, loss)| *loss);
                 let new = NewCheckpoint { step: event.step, path, validation_loss, is_best: best, n_bytes };
                 self.registry.checkpoints().insert(&self.id, &new)?;
                 forget_missing(&self.registry, &self.id)
