@@ -14,4 +14,8 @@ import { tauriHost } from './platform/tauri';
 installHost(tauriHost());
 
 const target = document.getElementById('app');
-if (target) mount(App, { target });
+// The faces come with the program: waiting a moment for them spares a jump of every line.
+const faces = ['400 13px "Inter Variable"', '12px "JetBrains Mono Variable"'].map((face) => document.fonts.load(face));
+void Promise.race([Promise.all(faces), new Promise((resolve) => setTimeout(resolve, 400))]).finally(() => {
+  if (target) mount(App, { target });
+});

@@ -54,7 +54,7 @@ export function options(look: Look, width: number, height: number): uPlot.Option
       {
         stroke: () => token('--text-3'), font: font(), size: 36, gap: 8, ticks: quiet, border: quiet,
         grid: { show: true, stroke: () => token('--grid'), width: 1 },
-        splits: (_u, _i, low, high) => (look.log ? logTicks(low, high) : look.compact ? [0, topTick(high / 1.08).tick] : ticks(low, high, 3.6)),
+        splits: (_u, _i, low, high) => (look.log ? logTicks(low, high) : look.compact ? [0, topTick(high / 1.08).tick] : ticks(low, high, 4.5)),
         values: (_u, splits) => splits.map((value) => (look.compact ? '' : look.yText(value))),
       },
     ],

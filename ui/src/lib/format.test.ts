@@ -1,7 +1,7 @@
 // Numbers, sizes, times and shares as people read them.
 
 import { describe, expect, it } from 'vitest';
-import { bytes, duration, fileName, fixed, gigabytes, group, measure, moment, percent, rate, rateFixed, seconds, short } from './format';
+import { bytes, duration, fileName, fixed, group, inUnitOf, measure, moment, percent, rate, rateFixed, seconds, short } from './format';
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');
 
@@ -18,7 +18,8 @@ describe('numbers', () => {
       '999 bytes', '15 kB', '6.2 MB', '269 MB', '1.28 GB', '14.2 GB',
     ]);
     expect(plain(bytes(999_999_999))).toBe('1.00 GB');
-    expect(plain(gigabytes(540_000_000))).toBe('0.54 GB');
+    expect([540_000_000, 1_280_000_000].map(inUnitOf(1_280_000_000)).map(plain)).toEqual(['0.54 GB', '1.28 GB']);
+    expect([3_600_000, 133_000_000].map(inUnitOf(133_000_000)).map(plain)).toEqual(['4 MB', '133 MB']);
   });
   it('gives times one or two units', () => {
     expect([0.2, 12, 59.6, 300, 6720, 7200, 200_000].map(duration).map(plain)).toEqual([

@@ -26,9 +26,10 @@ export function bytes(n: number): string {
   return `${group(n / 1e9)}${NBSP}GB`;
 }
 
-/** Always gigabytes with two digits, for columns whose decimal points stand under one another. */
-export function gigabytes(n: number): string {
-  return `${fixed(n / 1e9, 2)}${NBSP}GB`;
+/** Sizes in the unit of the largest, for columns whose decimal points stand under one another. */
+export function inUnitOf(largest: number): (n: number) => string {
+  if (largest >= 1e9) return (n) => `${fixed(n / 1e9, 2)}${NBSP}GB`;
+  return (n) => `${fixed(n / 1e6, largest >= 1e8 ? 0 : 1)}${NBSP}MB`;
 }
 
 /** 6_720 s → "1 h 52 min"; below a minute whole seconds; below one second "under 1 s". */

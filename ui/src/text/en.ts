@@ -26,8 +26,9 @@ export const noun = (kind: DatasetKind, many = true) => NOUNS[kind][many ? 1 : 0
 export const counted = (n: number, one: string, many: string) => `${group(n)}${NBSP}${n === 1 ? one : many}`;
 export const tokens = (n: number) => counted(n, 'token', 'tokens');
 export const speed = (perSecond: number) => `${group(perSecond)}${NBSP}tokens/s`;
+const WORDS = ['', 'once', 'twice', 'three times', 'four times', 'five times', 'six times'];
 const times = (epochs: number) =>
-  epochs === 1 ? 'once' : epochs === 2 ? 'twice' : Number.isInteger(epochs) ? `${epochs}${NBSP}times` : epochs < 1 ? `in part (${percent(epochs, 0)})` : `${fixed(epochs, 1)}${NBSP}times`;
+  WORDS[epochs] ? WORDS[epochs] : Number.isInteger(epochs) ? `${epochs}${NBSP}times` : epochs < 1 ? `in part (${percent(epochs, 0)})` : `${fixed(epochs, 1)}${NBSP}times`;
 
 export const app = {
   name: 'Lorikeet',
