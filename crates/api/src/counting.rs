@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lorikeet_data::{Dataset, Kind, PrepareOptions, Prepared, Task, Tokenizer, prepare};
+use lorikeet_data::{Dataset, Error, Kind, PrepareOptions, Prepared, Statistics, Task, Tokenizer, prepare};
 use lorikeet_models::ModelConfig;
 
 use crate::wire::{ApiError, LengthStatistics};
@@ -85,8 +85,16 @@ pub(crate) fn limit(folder: &Path, max_length: u64) -> Result<usize, ApiError> {
 fn count(dataset: &Dataset, tokenizer: &Tokenizer, task: Task, max_length: usize) -> Result<Counted, ApiError> {
     let rows: Vec<u32> = (0..dataset.len().min(MOST_COUNTED) as u32).collect();
     let prepared = |length| prepare(dataset, &rows, tokenizer, &PrepareOptions::new(task, length), None, &mut |_| {});
-    let (whole, cut) = (prepared(UNCUT)?, prepared(max_length)?);
-    let statistics = cut.statistics();
+    let whole = prepared(UNCUT)?;
+    let cut = match prepared(max_length) {
+        Ok(cut) => cut.statistics().clone(),
+        // Cut so short that nothing is left: every row is cut and dropped.
+        Err(Error::NothingToTrain { n_rows, n_dropped, .. }) => {
+            Statistics { n_rows, n_dropped, n_truncated: n_dropped, ..Statistics::default() }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let statistics = &cut;
     Ok(Counted {
         n_rows: rows.len() as u64,
         n_rows_all: dataset.len() as u64,

@@ -85,6 +85,12 @@ pub fn start(app: &App, request: RunRequest) -> Result<RunSummary, ApiError> {
     let mut request = request;
     request.output = request.output.as_deref().map(output_folder).transpose()?;
     let estimated = crate::estimate::of(app, &wanted, &request).ok();
+    if estimated.as_ref().is_some_and(|e| e.n_trained_tokens == 0) {
+        let max_length = wanted.settings.max_length;
+        let message = format!("no token of `{}` would be learned from within {max_length} tokens", wanted.data.name);
+        return Err(ApiError::new(ErrorCode::NothingToTrain, message)
+            .with_hint("raise `max_length`, or look at the preview to see which parts are answers"));
+    }
     let written = |error: serde_json::Error| ApiError::new(ErrorCode::Internal, error.to_string());
     let estimate = estimated.map(|e| serde_json::json!({"seconds": e.seconds, "memory_bytes": e.memory.total_bytes}));
     let new = NewRun {

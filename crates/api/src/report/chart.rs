@@ -134,7 +134,7 @@ fn extent(values: impl Iterator<Item = f64>, room: f64) -> (f64, f64) {
 /// A short number.
 fn number(value: f64) -> String {
     match value.abs() {
-        v if v == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         v if v < 0.001 => format!("{value:.1e}"),
         v if v < 1.0 => format!("{value:.4}").trim_end_matches('0').to_owned(),
         v if v < 100.0 => format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned(),

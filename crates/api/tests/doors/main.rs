@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
 
+mod ahead;
 mod errors;
+mod labels;
 mod life;
+mod ready;
 mod support;
 mod wishes;

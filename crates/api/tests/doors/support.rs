@@ -1,5 +1,6 @@
 //! A data folder, the tiny model among the shared test material, and short ways to run things.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lorikeet_api::wire::{
@@ -7,6 +8,7 @@ use lorikeet_api::wire::{
     SampleRequest, SettingValue,
 };
 use lorikeet_api::{App, data, models, runs};
+use serde_json::{Value, json};
 
 /// A folder of the shared test material; `None`, with a line that says so, where it is not there. Fails under CI.
 pub fn shared(path: &str) -> Option<PathBuf> {
@@ -81,6 +83,47 @@ impl Bench {
         let details = runs::show(&self.app, RunIdRequest { id: id.into() }).unwrap();
         std::fs::read(Path::new(&details.adapter.unwrap()).join("adapter_model.safetensors")).unwrap()
     }
+}
+
+/// Writes the tiny BERT among the shared test material as the folder `to`, with a tokenizer made of the words of `texts`.
+pub fn tiny_bert(to: &Path, texts: &str) -> Option<()> {
+    let from = shared("parity/fixtures/bert/model")?;
+    std::fs::create_dir(to).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for word in texts.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        *counts.entry(word.to_owned()).or_default() += 1;
+    }
+    let mut words: Vec<(usize, String)> = counts.into_iter().map(|(word, n)| (n, word)).collect();
+    words.sort_by(|a, b| b.cmp(a));
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", ".", ",", "?", "!"].map(str::to_owned);
+    let spelled = special.into_iter().chain(words.into_iter().map(|(_, word)| word)).take(256);
+    let vocabulary: serde_json::Map<String, Value> = spelled.enumerate().map(|(id, w)| (w, json!(id))).collect();
+    let token = |name: &str, id: u32| json!({"SpecialToken": {"id": name, "type_id": id}});
+    let sequence = |name: &str, id: u32| json!({"Sequence": {"id": name, "type_id": id}});
+    let added = |id: u32, content: &str| {
+        json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+               "normalized": false, "special": true})
+    };
+    let special_token = |id: u32, name: &str| json!({"id": name, "ids": [id], "tokens": [name]});
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [added(0, "[PAD]"), added(1, "[UNK]"), added(2, "[CLS]"), added(3, "[SEP]")],
+        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                       "strip_accents": null, "lowercase": true},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {"type": "TemplateProcessing",
+            "single": [token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0)],
+            "pair": [token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0), sequence("B", 1), token("[SEP]", 1)],
+            "special_tokens": {"[CLS]": special_token(2, "[CLS]"), "[SEP]": special_token(3, "[SEP]")}},
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                  "max_input_chars_per_word": 100, "vocab": vocabulary},
+    });
+    std::fs::write(to.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    Some(())
 }
 
 /// Every event of a run until it ends or `enough` says so.
