@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { RunEvent } from '../bindings';
-import { applyEvent, bestEvaluation, checkEvery, emptyTrace, secondsLeft, traceOf, type Trace } from './trace';
+import { applyEvent, bestEvaluation, checkEvery, emptyTrace, secondsLeft, stretchBegan, traceOf, type Trace } from './trace';
 
 const at = (seq: number, step: number) => ({ run: 'r', seq, step, at_ms: 1000 * seq, elapsed_ms: 100 * seq });
 const step = (seq: number, n: number, loss = 1): RunEvent => ({
@@ -78,4 +78,8 @@ it('tells the time left from the steps so far', () => {
   applyEvent(trace, step(3, 3));
   expect(secondsLeft(trace.steps, 10)).toBe(7);
   expect(secondsLeft(trace.steps, null)).toBeNull();
+  // Only what was done since the run went on counts.
+  expect(secondsLeft(trace.steps, 10, 2000)).toBeNull();
+  expect(secondsLeft(trace.steps, 10, 1000)).toBe(7);
+  expect(stretchBegan([{ ...at(7, 3), event: 'resumed' }, { ...at(9, 3), event: 'warning', message: '' }])).toBe(7000);
 });

@@ -124,11 +124,17 @@ export function bestEvaluation(evaluations: readonly Evaluated[]): Evaluated | n
   return evaluations.reduce<Evaluated | null>((best, one) => (!best || one.loss < best.loss ? one : best), null);
 }
 
-/** Seconds left, from the mean time of the steps of this stretch (checks and saves included); null before the third step. */
-export function secondsLeft(steps: StepColumns, nSteps: number | null): number | null {
+/** When this stretch of work began: the last start or resume. Time spent waiting before it says nothing about the steps. */
+export function stretchBegan(events: readonly RunEvent[]): number {
+  return events.findLast((event) => event.event === 'started' || event.event === 'resumed')?.at_ms ?? 0;
+}
+
+/** Seconds left, from the mean time of the steps since `sinceMs` (checks and saves included); null before the third of them. */
+export function secondsLeft(steps: StepColumns, nSteps: number | null, sinceMs = 0): number | null {
   const n = steps.step.length;
-  if (!nSteps || n < 3) return null;
-  const from = Math.max(0, n - 400);
+  const first = steps.at_ms.findIndex((at) => at >= sinceMs);
+  if (!nSteps || first < 0 || n - first < 3) return null;
+  const from = Math.max(first, n - 400);
   const [firstStep, lastStep] = [steps.step[from] as number, steps.step[n - 1] as number];
   const [firstMs, lastMs] = [steps.at_ms[from] as number, steps.at_ms[n - 1] as number];
   if (lastStep <= firstStep) return null;

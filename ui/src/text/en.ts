@@ -137,7 +137,7 @@ export const home = {
     return out;
   },
   recent: 'Recent runs',
-  allRuns: (n: number) => `All ${group(n)} runs`,
+  allRuns: (n: number) => (n === 1 ? 'All runs' : `All ${group(n)} runs`),
   now: 'Now',
   nothingRuns: 'Nothing is training.',
   open: 'Open',
@@ -267,7 +267,7 @@ export const run = {
   pausedAt: (step: number) => `Paused after step ${group(step)}`,
   endedAt: (step: number) => `Ended after step ${group(step)}`,
   phase: (name: string) => phases[name] ?? name,
-  phaseDone: (done: number, total: number | null, unit: string) => (unit === 'bytes' ? (total === null ? bytes(done) : `${bytes(done)} of ${bytes(total)}`) : total === null ? `${group(done)} ${unit}` : `${group(done)} of ${group(total)} ${unit}`),
+  phaseDone: (done: number, total: number | null, unit: string) => (done === 0 && total === null ? '' : unit === 'bytes' ? (total === null ? bytes(done) : `${bytes(done)} of ${bytes(total)}`) : total === null ? `${group(done)} ${unit}` : `${group(done)} of ${group(total)} ${unit}`),
   step: (step: number, of: number | null) => (of === null ? `Step ${group(step)}` : `Step ${group(step)} of ${group(of)}`),
   pass: (epoch: number, of: number) => `Pass ${Math.min(Math.floor(epoch) + 1, Math.ceil(of))} of ${Math.ceil(of)}`,
   memory: (n: number) => `${bytes(n)} of memory`,
