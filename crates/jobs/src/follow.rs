@@ -46,13 +46,15 @@ pub(crate) struct Follower<'a> {
     pub id: &'a str,
     /// Number of the last event told.
     pub last: u64,
+    /// When that event happened.
+    last_at_ms: u64,
     generation: u64,
     phase: Option<RunEvent>,
 }
 
 impl<'a> Follower<'a> {
     pub fn new(registry: &'a Registry, hub: &'a Hub, id: &'a str, last: u64) -> Self {
-        Self { registry, hub, id, last, generation: hub.look(id).generation, phase: None }
+        Self { registry, hub, id, last, last_at_ms: 0, generation: hub.look(id).generation, phase: None }
     }
 
     /// Tells `sink` everything until the run has ended or `sink` returns false.
@@ -87,9 +89,16 @@ impl<'a> Follower<'a> {
             self.last = self.rewound_to(row)?;
         }
         let mut batch = recorded_since(self.registry, self.id, self.last)?;
-        self.last = batch.last().map_or(self.last, |event| event.seq);
-        let phase = live.phase.filter(|phase| self.phase.as_ref() != Some(phase));
-        if let Some(phase) = phase.filter(|phase| phase.seq == 0 || phase.seq > self.last) {
+        if let Some(newest) = batch.last() {
+            (self.last, self.last_at_ms) = (newest.seq, newest.at_ms);
+        }
+        let phase = live.phase.filter(|phase| self.phase.as_ref() != Some(phase) && !row.status.is_final());
+        // The phases of reading examples have no number: they belong before whatever came later.
+        let is_next = |phase: &RunEvent| match phase.seq {
+            0 => phase.at_ms >= self.last_at_ms,
+            seq => seq > self.last,
+        };
+        if let Some(phase) = phase.filter(is_next) {
             self.phase = Some(phase.clone());
             batch.push(phase);
         }
