@@ -20,6 +20,12 @@ pub enum RunsCommand {
         /// Run by id or name
         id: String,
     },
+    /// Write a run's report, one HTML file with its plots, and say where it is
+    #[command(after_help = "JSON: path")]
+    Report {
+        /// Run by id or name
+        id: String,
+    },
     /// Stop a run after its current step; its checkpoints are kept
     Cancel {
         /// Run by id or name

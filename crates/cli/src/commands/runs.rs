@@ -29,6 +29,10 @@ pub fn run(session: &mut Session<'_>, command: RunsCommand) -> Result<(), Failur
             let details = lorikeet_api::runs::show(&session.app, RunIdRequest { id })?;
             session.printer.answer(&details, show)
         }
+        RunsCommand::Report { id } => {
+            let report = lorikeet_api::runs::report(&session.app, RunIdRequest { id })?;
+            session.printer.answer(&report, |report| format!("{}\n", report.path))
+        }
         RunsCommand::Cancel { id } => {
             let run = lorikeet_api::runs::cancel(&session.app, RunIdRequest { id })?;
             session.printer.answer(&run, |run| match run.status {
