@@ -47,6 +47,7 @@ fn json_says_the_same_as_a_document() {
     let terminal = Terminal::new();
     let parse = refused(&terminal, "train --json --model a", "--data <FILE_OR_ID>").json();
     assert_eq!(parse["error"]["code"], "invalid_request");
+    assert!(parse["error"]["message"].as_str().unwrap().ends_with("--data <FILE_OR_ID>"), "{parse}");
     fs::write(terminal.path("run.yaml"), "model: a\ndata: b\nepoch: 1\n").unwrap();
     let key = refused(&terminal, "train --json --config run.yaml", "`epoch`").json();
     assert_eq!(key["error"]["code"], "unknown_setting");

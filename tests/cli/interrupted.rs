@@ -31,7 +31,7 @@ fn a_stopped_run_goes_on_to_the_same_adapter() {
     material::write_questions(&terminal.path("questions.jsonl"), 60);
     let words = |name: &str| {
         let words = format!(
-            "train --json --model {} --data questions.jsonl --steps 200 --batch-size 2 --threads 1 --max-length 128 \
+            "train --json --model {} --data questions.jsonl --steps 1500 --batch-size 2 --threads 1 --max-length 128 \
              --save-every 1000 --evaluate-every 1000 --samples 0 --name {name} --output {name}",
             model.display()
         );

@@ -6,4 +6,5 @@ mod bad_folders;
 mod bad_words;
 mod help;
 mod interrupted;
+mod serving;
 mod spine;

@@ -11,14 +11,20 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The binary beside the test's own executable.
+/// Names the binary, where it is not beside the test's own executable.
+const VARIABLE: &str = "LORIKEET_BIN";
+
+/// The binary: the one `LORIKEET_BIN` names, else the one beside the test's own executable.
 ///
 /// # Panics
 /// Where it was not built.
 pub fn binary() -> PathBuf {
-    let test = env::current_exe().expect("a test knows its executable");
-    let profile = test.parent().and_then(Path::parent).expect("a test lies in `target/<profile>/deps`");
-    let binary = profile.join(format!("lorikeet{}", env::consts::EXE_SUFFIX));
+    let beside = || {
+        let test = env::current_exe().expect("a test knows its executable");
+        let profile = test.parent().and_then(Path::parent).expect("a test lies in `target/<profile>/deps`");
+        profile.join(format!("lorikeet{}", env::consts::EXE_SUFFIX))
+    };
+    let binary = env::var_os(VARIABLE).map_or_else(beside, PathBuf::from);
     assert!(binary.is_file(), "`{}` is missing: run `cargo build -p lorikeet-cli` first", binary.display());
     binary
 }

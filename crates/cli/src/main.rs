@@ -61,7 +61,8 @@ fn refused(error: &clap::Error) -> ExitCode {
     let wrong = !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if wrong && wants_json {
         let text = error.render().to_string();
-        let sentence = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let sentence = lines.join(" ").trim_start_matches("error: ").to_owned();
         if let Failure::Command(error) = Failure::words(sentence) {
             drop(Printer::new(true).document(&ErrorDocument { error: &error }));
         }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use lorikeet_api::Scope;
 use lorikeet_api::wire::{
-    ApiError, DataImportRequest, NoteLevel, RunDetails, RunEstimate, RunEvent, RunEventKind, RunFollowRequest,
-    RunHistoryRequest, RunIdRequest, RunStatus, RunSummary, Task,
+    ApiError, DataImportRequest, ErrorCode, NoteLevel, RunDetails, RunEstimate, RunEvent, RunEventKind,
+    RunFollowRequest, RunHistoryRequest, RunIdRequest, RunStatus, RunSummary, Task,
 };
 
 use self::wish::Wish;
@@ -67,6 +67,9 @@ fn imported(session: &mut Session<'_>, word: String) -> Result<String, Failure> 
 fn resume(session: &mut Session<'_>, id: String, wish: &Wish) -> Result<(), Failure> {
     let details = lorikeet_api::runs::show(&session.app, RunIdRequest { id })?;
     wish.agrees_with(&details)?;
+    if let Some(data) = wish.data.clone() {
+        Wish::same_data(&details.summary, &imported(session, data)?)?;
+    }
     let id = details.summary.id.clone();
     if details.summary.status == RunStatus::Completed {
         return say_again(session, &details);
@@ -104,7 +107,9 @@ fn follow(session: &mut Session<'_>, run: &RunSummary, since_seq: Option<u64>) -
         if interrupt.is_set() && !asked {
             asked = true;
             let cancelled = lorikeet_api::runs::cancel(app, RunIdRequest { id: run.id.clone() });
-            keep_first(&mut trouble, cancelled.map(drop).map_err(Failure::from));
+            // A run that has just ended by itself is told as such.
+            let refused = cancelled.err().filter(|error| error.code != ErrorCode::WrongState);
+            keep_first(&mut trouble, refused.map_or(Ok(()), |error| Err(error.into())));
         }
         for event in batch.events {
             keep_first(&mut trouble, view.show(&event));

@@ -150,7 +150,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @"
         tokenizing: 7 of 1,200 rows
         training 1.2 M of 134.5 M numbers on cpu: 405 steps, 3 passes of the examples
-        step 40 of 405  pass 0.30  loss 1.9231  rate 4.9e-4  1,234 tokens/s  3 min 02 s left
+        step 40 of 405  pass 0.30  loss 1.9231  rate 4.9e-4  1,234 tokens/s  3 min 03 s left
         check at step 40: loss 1.5000, perplexity 4.4817 (best so far)
         check at step 40: loss 0.5000, accuracy 82.7 %, F1 0.800
         saved at step 40: /r/checkpoint-40 (3.4 MB)

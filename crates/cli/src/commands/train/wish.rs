@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lorikeet_api::wire::{Method, RunDetails, RunRequest, SettingValue, Task};
+use lorikeet_api::wire::{Method, RunDetails, RunRequest, RunSummary, SettingValue, Task};
 
 use crate::{
     args::TrainArgs,
@@ -18,7 +18,8 @@ const EITHER_OR: [(&str, &str); 2] = [("epochs", "steps"), ("warmup", "warmup_st
 #[derive(Debug)]
 pub struct Wish {
     model: Option<String>,
-    data: Option<String>,
+    /// The examples, by file, id or name.
+    pub data: Option<String>,
     validation: Option<String>,
     name: Option<String>,
     task: Option<Task>,
@@ -97,16 +98,31 @@ impl Wish {
                 return Err(differs(&run.id, name, &value_text(stored), &value_text(value)));
             }
         }
-        let task = self
-            .task
-            .filter(|task| *task != run.task)
-            .map(|task| ("task", format!("{:?}", run.task), format!("{task:?}")));
-        let method = self.method.filter(|method| *method != run.method);
-        let method = method.map(|method| ("method", format!("{:?}", run.method), format!("{method:?}")));
-        match task.or(method) {
-            Some((name, stored, given)) => Err(differs(&run.id, name, &stored.to_lowercase(), &given.to_lowercase())),
+        let word = |word: &dyn std::fmt::Debug| format!("{word:?}").to_lowercase();
+        let words = [
+            ("task", word(&run.task), self.task.map(|task| word(&task))),
+            ("method", word(&run.method), self.method.map(|method| word(&method))),
+            ("output", details.request.output.clone().unwrap_or_default(), self.output.clone()),
+        ];
+        for (name, stored, given) in words {
+            if let Some(given) = given.filter(|given| *given != stored) {
+                return Err(differs(&run.id, name, &stored, &given));
+            }
+        }
+        let names = [&details.request.model, &run.model, &run.model_name];
+        match self.model.as_ref().filter(|model| !names.contains(model)) {
+            Some(model) => Err(differs(&run.id, "model", &run.model, model)),
             None => Ok(()),
         }
+    }
+
+    /// Whether the data set called `given` is the one a run was started with.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn same_data(run: &RunSummary, given: &str) -> Result<(), Failure> {
+        let same = [run.data.as_str(), run.data_name.as_str()].contains(&given);
+        if same { Ok(()) } else { Err(differs(&run.id, "data", &run.data, given)) }
     }
 }
 
@@ -130,7 +146,9 @@ mod tests {
 
     fn file(settings: &[(&str, SettingValue)]) -> Config {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        Config { settings, method: Some(Method::Full), ..Config::default() }
+        let mut config = Config::default();
+        (config.settings, config.method) = (settings, Some(Method::Full));
+        config
     }
 
     #[test]
