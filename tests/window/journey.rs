@@ -120,7 +120,7 @@ fn hold_it_against_the_tables(window: &Window, run: &str) {
     assert_eq!((row.status, row.step, row.task.as_str()), (RunStatus::Completed, N_STEPS, "causal"));
     assert_eq!(row.settings["steps"], N_STEPS);
     let metrics = registry.metrics().since(run, 0, 1000).unwrap();
-    let n_steps = metrics.iter().filter(|metric| metric.kind == MetricKind::Step).count();
+    let n_steps = metrics.iter().filter(|metric| metric.kind == MetricKind::Train).count();
     assert_eq!(n_steps as u64, N_STEPS, "a row per step, none lost by the reload");
     let losses: Vec<f64> = metrics.iter().map(|metric| metric.loss_sum / metric.n_tokens as f64).collect();
     assert!(losses.last().unwrap() < losses.first().unwrap(), "{losses:?}");

@@ -37,8 +37,10 @@ impl Window {
     pub async fn wait<T>(&self, what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
         let end = std::time::Instant::now() + limit;
         until(what, limit + SOON, async || {
+            // Looked at before asking: on a busy computer one question may take as long as all of it.
+            let is_late = std::time::Instant::now() > end;
             let answer = ask().await;
-            if answer.is_none() && std::time::Instant::now() > end {
+            if answer.is_none() && is_late {
                 self.picture("failed").await;
                 panic!("not so after {} s: {what}; the page shows:\n{}", limit.as_secs(), self.shown().await);
             }

@@ -13,11 +13,11 @@ use std::{
 use lorikeet_registry::{Page, Registry, RunFilter};
 use serde_json::json;
 use tempfile::TempDir;
-use thirtyfour::{Capabilities, CapabilitiesHelper, prelude::*};
+use thirtyfour::{Capabilities, prelude::*};
 use tokio::{net::TcpStream, time::sleep};
 
 /// How long something may take that a person would wait for without wondering.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(40);
 /// How long a model may take to train or to answer on a busy computer.
 pub const LATER: Duration = Duration::from_secs(120);
 
@@ -158,10 +158,11 @@ fn free_port() -> u16 {
 pub async fn until<T>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let end = std::time::Instant::now() + limit;
     loop {
+        let is_late = std::time::Instant::now() > end;
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(std::time::Instant::now() < end, "after {} s still not so: {what}", limit.as_secs());
+        assert!(!is_late, "after {} s still not so: {what}", limit.as_secs());
         sleep(Duration::from_millis(60)).await;
     }
 }
