@@ -6,15 +6,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use lorikeet_data::Store;
 use lorikeet_jobs::{InProcess, Jobs, Scope, devices};
 use lorikeet_registry::{Page, Registry, RunFilter, RunStatus};
-use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, RefreshKind, System};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::counting::Counts;
 use crate::failure::{invalid, io};
 use crate::library::Library;
+use crate::loaded::Loaded;
 use crate::places;
 use crate::summary::summary;
 use crate::switch::ServeSwitch;
-use crate::trying::Loaded;
 use crate::wire::{
     Activity, ApiError, AppInfo, DeviceInfo, ErrorCode, Nothing, PathInfo, PathKind, PathRequest, Preferences,
 };
@@ -161,10 +161,19 @@ fn is_writable(folder: &Path) -> bool {
     folder.is_dir() && tempfile::tempfile_in(folder).is_ok()
 }
 
+/// Free space on the disk that holds `path`, for this user.
+#[cfg(unix)]
+pub(crate) fn disk_available(path: &Path) -> Option<u64> {
+    let there = path.ancestors().find(|path| path.exists())?;
+    let about = rustix::fs::statvfs(there).ok()?;
+    Some(about.f_bavail * about.f_frsize)
+}
+
 /// Free space on the disk that holds `path`.
+#[cfg(not(unix))]
 pub(crate) fn disk_available(path: &Path) -> Option<u64> {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let disks = Disks::new_with_refreshed_list().ok()?;
+    let disks = sysinfo::Disks::new_with_refreshed_list().ok()?;
     let holding = disks.iter().filter(|disk| path.starts_with(disk.mount_point()));
     holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).map(|disk| disk.available_space())
 }

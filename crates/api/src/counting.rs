@@ -2,8 +2,9 @@
 //! program runs: previews and estimates ask again at every change of a form.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use lorikeet_data::{Dataset, Error, Kind, PrepareOptions, Prepared, Statistics, Task, Tokenizer, prepare};
 use lorikeet_models::ModelConfig;
@@ -14,6 +15,8 @@ use crate::wire::{ApiError, LengthStatistics};
 const MOST_COUNTED: usize = 20_000;
 /// Counts that are kept.
 const MOST_KEPT: usize = 32;
+/// Tokenizers that are kept.
+const MOST_TOKENIZERS: usize = 4;
 /// Bins of the histogram, about.
 const BINS: u64 = 24;
 /// A length no example has: nothing is cut.
@@ -40,11 +43,44 @@ pub(crate) struct Counted {
 
 type Key = (String, String, bool, usize);
 
-/// Counts made so far.
+/// Counts made so far, and the tokenizers they were made with.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(Mutex<HashMap<Key, Arc<Counted>>>);
+pub(crate) struct Counts {
+    counted: Mutex<HashMap<Key, Arc<Counted>>>,
+    tokenizers: Mutex<HashMap<Version, Arc<Tokenizer>>>,
+}
+
+/// A model's folder with the sizes and times of the files that make its tokenizer.
+type Version = (PathBuf, Vec<Option<(u64, SystemTime)>>);
 
 impl Counts {
+    /// The tokenizer in `folder`: a large vocabulary takes longer to read than to use.
+    pub fn tokenizer(&self, folder: &Path) -> Result<Arc<Tokenizer>, ApiError> {
+        const FILES: [&str; 6] = [
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "special_tokens_map.json",
+            "generation_config.json",
+            "config.json",
+            "chat_template.jinja",
+        ];
+        let about = |name: &str| {
+            let about = std::fs::metadata(folder.join(name)).ok()?;
+            Some((about.len(), about.modified().ok()?))
+        };
+        let version = (folder.to_owned(), FILES.iter().map(|name| about(name)).collect());
+        if let Some(known) = self.tokenizers.lock().unwrap_or_else(PoisonError::into_inner).get(&version) {
+            return Ok(known.clone());
+        }
+        let tokenizer = Arc::new(Tokenizer::open(folder)?);
+        let mut kept = self.tokenizers.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST_TOKENIZERS {
+            kept.clear();
+        }
+        kept.insert(version, tokenizer.clone());
+        Ok(tokenizer)
+    }
+
     /// What `dataset` amounts to with `tokenizer` when rows are cut at `max_length` tokens.
     pub fn of(
         &self,
@@ -68,7 +104,7 @@ impl Counts {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Counted>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

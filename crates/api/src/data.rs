@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lorikeet_data::{ImportOptions, Imported, Kind, PrepareOptions, Record, Role, Tokenizer, preview as preview_rows};
+use lorikeet_data::{ImportOptions, Imported, Kind, PrepareOptions, Record, Role, preview as preview_rows};
 use lorikeet_registry::{DatasetRow, NewDataset, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -206,7 +206,7 @@ fn role_word(role: Role) -> &'static str {
 pub fn preview(app: &App, request: DataPreviewRequest) -> Result<DataPreview, ApiError> {
     let row = app.registry().datasets().get(&request.id)?;
     let model = app.library.find_model(&request.model)?;
-    let tokenizer = Tokenizer::open(&model.folder)?;
+    let tokenizer = app.counts.tokenizer(&model.folder)?;
     let dataset = app.library.store.dataset(&row.hash)?;
     let chosen = settings::with_values(None, &request.settings)?;
     let max_length = counting::limit(&model.folder, request.max_length.unwrap_or(chosen.max_length))?;

@@ -6,14 +6,14 @@
 //! recomputation only C per block and one block in full; plus 4 × V per supervised token, at most 512 at a time, for the
 //! head. The constants are those of the fused back end.
 
-use lorikeet_data::{SplitShares, Tokenizer, split};
+use lorikeet_data::{SplitShares, split};
 use lorikeet_jobs::train::{Plan, RecomputeChoice};
 use lorikeet_models::{Architecture, ModelConfig};
 use lorikeet_registry::{RunFilter, RunStatus};
 
 use crate::counting::{Counted, limit};
 use crate::models::Measured;
-use crate::runs::Wanted;
+use crate::wanted::Wanted;
 use crate::wire::{
     ApiError, EstimateNote, LoadsIn, MemoryEstimate, Mend, Method, NoteLevel, RunEstimate, RunRequest, SettingValue,
     Task,
@@ -102,7 +102,7 @@ struct Parts {
 
 impl Parts {
     fn count(app: &App, wanted: &Wanted) -> Result<Parts, ApiError> {
-        let tokenizer = Tokenizer::open(&wanted.folder)?;
+        let tokenizer = app.counts.tokenizer(&wanted.folder)?;
         let max_length = limit(&wanted.folder, wanted.settings.max_length)?;
         let counted = |hash: &str| {
             let dataset = app.library.store.dataset(hash)?;

@@ -13,6 +13,7 @@ mod embedded;
 mod estimate;
 mod failure;
 mod library;
+mod loaded;
 pub mod models;
 mod places;
 mod report;
@@ -25,6 +26,7 @@ mod summary;
 pub mod switch;
 mod told;
 pub mod trying;
+mod wanted;
 pub mod wire;
 
 pub use app::App;

@@ -1,78 +1,24 @@
 //! Training runs: what one would cost, starting it, watching it, steering it, and what came out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use lorikeet_jobs::train::{Method as Moves, Settings};
 use lorikeet_jobs::{Figures, Place, What, recorded_since};
-use lorikeet_models::ModelConfig;
-use lorikeet_registry::{DatasetRow, ModelRow, NewRun, Page, RunFilter, RunFolder, RunRow, RunStatus as Status};
+use lorikeet_registry::{NewRun, Page, RunFilter, RunFolder, RunRow};
 
 pub use crate::estimate::estimate;
 pub use crate::report::report;
 use crate::summary::{figures, summary};
+use crate::wanted::Wanted;
 use crate::wire::{
     ApiError, CheckpointSummary, ErrorCode, Method, Nothing, RunDetails, RunEvents, RunFollowRequest, RunHistory,
     RunHistoryRequest, RunIdRequest, RunMetrics, RunRequest, RunSummary, RunsPage, RunsRequest, SettingsRequest,
     SettingsSchema, StepColumns, Task,
 };
-use crate::{App, data, library, places, settings, told};
+use crate::{App, library, places, settings, told};
 
 /// Body of `settings_schema`.
 pub fn settings_schema(_: &App, request: SettingsRequest) -> Result<SettingsSchema, ApiError> {
     Ok(settings::schema(request.task.unwrap_or(Task::Causal), request.method.unwrap_or(Method::Lora)))
-}
-
-/// A request with everything it names found and checked.
-pub(crate) struct Wanted {
-    pub model: ModelRow,
-    pub folder: PathBuf,
-    pub config: ModelConfig,
-    pub data: DatasetRow,
-    pub validation: Option<DatasetRow>,
-    pub task: Task,
-    pub method: Method,
-    pub settings: Settings,
-}
-
-impl Wanted {
-    /// Finds and checks what `request` names; files are imported.
-    pub fn find(app: &App, request: &RunRequest) -> Result<Wanted, ApiError> {
-        let settings = settings::resolve(request)?;
-        let method = request.method.unwrap_or(Method::Lora);
-        settings.check(settings::moves(method))?;
-        let (model, folder) = app.library.use_model(&request.model)?;
-        let config = ModelConfig::read(&folder, None)?;
-        let data = app.library.use_dataset(&request.data)?;
-        let validation = request.validation.as_deref().map(|given| app.library.use_dataset(given)).transpose()?;
-        let task = request.task.unwrap_or_else(|| data::natural_task(&data));
-        Ok(Wanted { model, folder, config, data, validation, task, method, settings })
-    }
-
-    /// Why this cannot be trained, seen without reading a row.
-    pub fn refusal(&self) -> Option<ApiError> {
-        let (family, data) = (&self.config.model_type, &self.data.name);
-        let mismatch = |message: String, hint: &str| Some(ApiError::new(ErrorCode::Mismatch, message).with_hint(hint));
-        let writes = self.config.task() == lorikeet_models::Task::Causal;
-        match (self.task, writes, data::natural_task(&self.data)) {
-            (Task::Causal, false, _) => mismatch(
-                format!("`{}` is a `{family}` model, which gives labels and does not write texts", self.model.name),
-                "choose a model that writes, such as `starter`, or the task `classify`",
-            ),
-            (Task::Classify, true, _) => mismatch(
-                format!("`{}` is a `{family}` model, which writes texts and has no classifier", self.model.name),
-                "choose an encoder such as BERT, or examples with an instruction and an answer",
-            ),
-            (Task::Classify, _, Task::Causal) => mismatch(
-                format!("the rows of `{data}` have no labels"),
-                "choose the task `causal`, or rows with a text and a label",
-            ),
-            (Task::Causal, _, Task::Classify) => mismatch(
-                format!("the rows of `{data}` are texts with labels"),
-                "choose the task `classify` and an encoder",
-            ),
-            _ => None,
-        }
-    }
 }
 
 /// Body of `run_start`.
@@ -300,32 +246,4 @@ pub fn follow(
 /// Whether a run is over for good or by a stop.
 pub fn has_ended(app: &App, id: &str) -> Result<bool, ApiError> {
     Ok(app.library.find_run(id)?.status.is_final())
-}
-
-/// Names a result: the run's best, whole model or adapter.
-pub(crate) struct RunResult {
-    pub row: RunRow,
-    pub folder: PathBuf,
-    pub is_whole: bool,
-}
-
-impl RunResult {
-    /// The result of the run that `given` names.
-    pub fn find(app: &App, given: &str) -> Result<RunResult, ApiError> {
-        let row = app.library.find_run(given)?;
-        let folder = app.library.result_of(&row);
-        let best = app.registry().checkpoints().best(&row.id)?.or(app.registry().checkpoints().latest(&row.id)?);
-        let folder = match (folder.is_dir(), best) {
-            (true, _) => folder,
-            // A run that has not ended is tried out with its best checkpoint.
-            (false, Some(checkpoint)) if row.status != Status::Completed => PathBuf::from(checkpoint.path),
-            _ => {
-                let message = format!("the run `{}` has no result yet: it is {}", row.id, row.status);
-                return Err(ApiError::new(ErrorCode::WrongState, message)
-                    .with_hint("wait until it has saved for the first time"));
-            }
-        };
-        let is_whole = row.method == Moves::Full.name();
-        Ok(RunResult { row, folder, is_whole })
-    }
 }

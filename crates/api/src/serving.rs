@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use lorikeet_models::{ModelConfig, Task};
 
-use crate::trying::{Parts, Ready, answer, judgement};
+use crate::loaded::{Parts, Ready};
+use crate::trying::{answer, judgement};
 use crate::wire::{
     ApiError, ErrorCode, GenerateRequest, GenerateUpdate, Generation, Nothing, PredictRequest, Prediction,
     ServeRequest, ServeStatus, ServedKind, ServedModel,

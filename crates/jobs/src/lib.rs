@@ -17,6 +17,7 @@ mod process;
 mod recorder;
 mod runner;
 pub mod state;
+mod wanted;
 mod worker;
 
 pub use device::{Place, devices};

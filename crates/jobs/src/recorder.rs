@@ -7,15 +7,14 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use lorikeet_registry::{Best, NewArtifact, NewCheckpoint, Progress, Registry, RegistryError, Request};
-use lorikeet_train::Control;
 
 use crate::hub::Hub;
+use crate::wanted::Wanted;
 use crate::{Failure, RunEvent, What, codes};
 
 /// Events that may wait to be written before training waits too.
@@ -30,68 +29,6 @@ const HEARTBEAT_PERIOD: Duration = Duration::from_secs(2);
 const CHECKS_KEPT: usize = CAPACITY;
 /// How long writing is tried again before the run is ended.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What somebody wants of the run, shared between the threads.
-#[derive(Debug, Default)]
-pub(crate) struct Wanted {
-    /// The strongest wish that was not yet obeyed.
-    level: AtomicU8,
-    /// What ended the work: a pause or a stop.
-    obeyed: AtomicU8,
-    /// Whether it is to go on after a pause that was obeyed already.
-    resume: AtomicBool,
-}
-
-const GO: u8 = 0;
-const CHECKPOINT: u8 = 1;
-const PAUSE: u8 = 2;
-const CANCEL: u8 = 3;
-
-impl Wanted {
-    /// Asks for something; what weighs less than what is asked for already is forgotten.
-    pub fn ask(&self, request: Request) {
-        let level = match request {
-            Request::None => return,
-            Request::Resume => {
-                // Only a pause that was not yet obeyed can be taken back.
-                let _ = self.level.compare_exchange(PAUSE, GO, Ordering::AcqRel, Ordering::Acquire);
-                self.resume.store(true, Ordering::Release);
-                return;
-            }
-            Request::Checkpoint => CHECKPOINT,
-            Request::Pause => PAUSE,
-            Request::Cancel => CANCEL,
-        };
-        if level == PAUSE {
-            self.resume.store(false, Ordering::Release);
-        }
-        self.level.fetch_max(level, Ordering::AcqRel);
-    }
-
-    /// What training should do. A wish to save is told once; a pause ends the work, because all of it is in the checkpoint.
-    pub fn control(&self) -> Control {
-        match self.level.load(Ordering::Acquire) {
-            CHECKPOINT if self.level.compare_exchange(CHECKPOINT, GO, Ordering::AcqRel, Ordering::Acquire).is_ok() => {
-                Control::Checkpoint
-            }
-            level @ (PAUSE | CANCEL) => {
-                self.obeyed.fetch_max(level, Ordering::AcqRel);
-                Control::Cancel
-            }
-            _ => Control::Go,
-        }
-    }
-
-    /// Whether what ended the work was a pause.
-    pub fn is_pause(&self) -> bool {
-        self.obeyed.load(Ordering::Acquire) == PAUSE
-    }
-
-    /// Whether a pause that was obeyed is to be followed by going on.
-    pub fn is_resumed(&self) -> bool {
-        self.resume.load(Ordering::Acquire)
-    }
-}
 
 /// Where a run's events go.
 pub(crate) struct Recorder {

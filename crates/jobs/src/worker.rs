@@ -106,7 +106,8 @@ impl Workplace {
     fn execute(&self, row: RunRow) {
         let id = row.id.clone();
         if let Err(failure) = self.try_execute(row) {
-            tracing::error!("the run `{id}` ended: {failure}");
+            // Whoever follows the run is told; this is for the log.
+            tracing::info!("the run `{id}` failed: {failure}");
             if let Err(error) = self.tell_failure(&id, &failure) {
                 tracing::error!("the failure of the run `{id}` cannot be recorded: {error}");
             }

@@ -1,6 +1,7 @@
 //! The recorder on a real registry.
 
 use lorikeet_registry::{MetricKind, NewRun, RunFolder};
+use lorikeet_train::Control;
 use tempfile::TempDir;
 
 use super::*;
@@ -123,23 +124,4 @@ fn a_run_that_was_removed_ends_instead_of_going_on_unseen() {
         thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(recorder.finish().unwrap_err().code, codes::NOT_FOUND);
-}
-
-#[test]
-fn a_stop_is_never_softened_and_a_save_is_told_once() {
-    let wanted = Wanted::default();
-    assert_eq!(wanted.control(), Control::Go);
-    wanted.ask(Request::Checkpoint);
-    assert_eq!((wanted.control(), wanted.control()), (Control::Checkpoint, Control::Go));
-    wanted.ask(Request::Pause);
-    wanted.ask(Request::Resume);
-    assert_eq!((wanted.control(), wanted.is_pause()), (Control::Go, false), "a pause can be taken back");
-    wanted.ask(Request::Pause);
-    assert_eq!(wanted.control(), Control::Cancel);
-    wanted.ask(Request::Resume);
-    assert!(wanted.is_pause() && wanted.is_resumed(), "one that was obeyed is followed by going on");
-    wanted.ask(Request::Cancel);
-    wanted.ask(Request::Pause);
-    wanted.ask(Request::Resume);
-    assert_eq!((wanted.control(), wanted.is_pause()), (Control::Cancel, false));
 }
