@@ -95,10 +95,14 @@ fn a_killed_run_goes_on_to_the_same_bits() {
     let bench = Bench { terminal: Terminal::new(), model };
     material::write_questions(&bench.terminal.path("questions.jsonl"), 40);
     let _ = bench.terminal.run("data import questions.jsonl").well();
-    let _ = bench.terminal.run_words(bench.words("first")).well();
-    let begun = Instant::now();
-    let _ = bench.terminal.run_words(bench.words("whole")).well();
-    let (duration, whole) = (begun.elapsed(), bench.adapter("whole"));
+    let took = |name: &str| {
+        let begun = Instant::now();
+        let _ = bench.terminal.run_words(bench.words(name)).well();
+        begun.elapsed()
+    };
+    // The quicker of two, so that a machine that was busy for a moment does not make every kill come too late.
+    let duration = took("first").min(took("whole"));
+    let whole = bench.adapter("whole");
     assert!(whole == bench.adapter("first"), "two uninterrupted runs differ");
 
     let mut state = SEED;

@@ -69,9 +69,10 @@ fn a_paused_run_goes_on_to_the_bits_of_one_that_never_stopped() {
 fn an_interrupted_run_is_found_and_goes_on_to_the_same_bits() {
     let Some(bench) = Bench::new() else { return };
     bench.app.start_worker(Scope::Queue);
-    let whole = runs::start(&bench.app, long(&bench, 20, 4)).unwrap().id;
+    // Long enough that a quick machine does not end the second run before it is left.
+    let whole = runs::start(&bench.app, long(&bench, 300, 40)).unwrap().id;
     follow_all(&bench.app, &whole);
-    let lost = runs::start(&bench.app, long(&bench, 20, 4)).unwrap().id;
+    let lost = runs::start(&bench.app, long(&bench, 300, 40)).unwrap().id;
     follow(&bench.app, &lost, None, &mut at_step(2));
     bench.app.close();
     wait_for(&bench, &lost, RunStatus::Paused);
@@ -107,7 +108,7 @@ fn an_interrupted_run_is_found_and_goes_on_to_the_same_bits() {
     follow_all(&app, &lost);
     assert!(bench.adapter_bytes(&lost) == bench.adapter_bytes(&whole), "the adapters differ");
     let history = runs::history(&app, RunHistoryRequest { id: lost.clone(), since_seq: None }).unwrap();
-    assert_eq!(history.steps.step, (1..=20).collect::<Vec<u64>>());
+    assert_eq!(history.steps.step, (1..=300).collect::<Vec<u64>>());
     assert!(history.steps.loss.iter().all(|loss| *loss < 100.0), "the lost row was taken back");
 }
 
