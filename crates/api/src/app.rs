@@ -13,7 +13,7 @@ use crate::failure::{invalid, io};
 use crate::library::Library;
 use crate::loaded::Loaded;
 use crate::places;
-use crate::summary::summary;
+use crate::summary::{Summaries, summary};
 use crate::switch::ServeSwitch;
 use crate::wire::{
     Activity, ApiError, AppInfo, DeviceInfo, ErrorCode, Nothing, PathInfo, PathKind, PathRequest, Preferences,
@@ -27,6 +27,7 @@ pub struct App {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) loaded: Arc<Loaded>,
+    pub(crate) summaries: Arc<Summaries>,
     switch: Arc<RwLock<Option<Arc<dyn ServeSwitch>>>>,
 }
 
@@ -57,8 +58,8 @@ impl App {
         let library = Arc::new(Library { home: home.to_owned(), registry: registry.clone(), store });
         let jobs = Arc::new(Jobs::new(registry, library.clone(), Arc::new(InProcess)));
         jobs.recover()?;
-        let (counts, loaded, switch) = (Arc::default(), Arc::default(), Arc::default());
-        Ok(App { library, jobs, counts, loaded, switch })
+        let (counts, loaded, summaries, switch) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        Ok(App { library, jobs, counts, loaded, summaries, switch })
     }
 
     /// The data folder.

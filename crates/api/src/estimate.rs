@@ -42,7 +42,8 @@ pub(crate) fn of(app: &App, wanted: &Wanted, request: &RunRequest) -> Result<Run
         Task::Causal => lorikeet_data::Task::Causal,
         Task::Classify => lorikeet_data::Task::Classify,
     };
-    let plan = Plan::new(&wanted.settings, task, method, n_examples as usize, counted.n_validation > 0);
+    let width = wanted.config.width();
+    let plan = Plan::new(&wanted.settings, task, method, width, n_examples as usize, counted.n_validation > 0);
     let passes = plan.settings.epochs;
     let share = n_examples as f64 / counted.all.n_examples.max(1) as f64;
     let n_tokens = (counted.all.n_tokens as f64 * share * passes) as u64;

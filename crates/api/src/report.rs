@@ -13,8 +13,8 @@ use crate::wire::{ApiError, ErrorCode, RunHistoryRequest, RunIdRequest, RunRepor
 use crate::{App, runs};
 use chart::{Chart, Line, Look};
 
-/// Weight of the past in a smoothed training loss.
-const SMOOTHING: f64 = 0.9;
+/// A smoothed loss looks back over about this share of the run.
+const LOOKS_BACK: f64 = 0.05;
 
 /// Body of `run_report`.
 pub fn report(app: &App, request: RunIdRequest) -> Result<RunReport, ApiError> {
@@ -67,9 +67,10 @@ pub fn report(app: &App, request: RunIdRequest) -> Result<RunReport, ApiError> {
 /// An exponential average, corrected for its start (as in Adam's first moment).
 fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let (mut average, mut weight) = (0.0, 0.0);
+    let past = (1.0 - 1.0 / (LOOKS_BACK * points.len() as f64)).clamp(0.5, 0.99);
     let next = |(step, value): &(f64, f64)| {
-        average = SMOOTHING * average + (1.0 - SMOOTHING) * value;
-        weight = SMOOTHING * weight + (1.0 - SMOOTHING);
+        average = past * average + (1.0 - past) * value;
+        weight = past * weight + (1.0 - past);
         (*step, average / weight)
     };
     points.iter().map(next).collect()

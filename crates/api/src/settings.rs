@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 use lorikeet_jobs::train::settings::{self, Group, Kind, PRESETS};
@@ -189,10 +188,10 @@ pub(crate) fn write_run_file(row: &RunRow) -> Result<(), ApiError> {
     }
     let folder = Path::new(&row.folder);
     std::fs::create_dir_all(folder).map_err(io("create", folder))?;
-    let path = folder.join("run.yaml");
     // Written outside the run's folder first: a run that begins meanwhile sweeps what unfinished saves left there.
-    let mut beside = tempfile::NamedTempFile::new_in(folder.parent().unwrap_or(folder)).map_err(io("write", &path))?;
-    beside.write_all(text.as_bytes()).map_err(io("write", &path))?;
-    beside.persist(&path).map_err(|e| io("write", &path)(e.error))?;
+    let path = folder.join("run.yaml");
+    let beside = folder.with_file_name(format!(".{}.yaml", row.id));
+    lorikeet_models::write_file(&beside, text.as_bytes())?;
+    std::fs::rename(&beside, &path).map_err(io("write", &path))?;
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! A run's line in a list, from its row and what it recorded.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use lorikeet_jobs::Figures;
 use lorikeet_registry::{MetricKind, RunRow, RunStatus as Status};
 
@@ -11,8 +14,36 @@ use crate::wire::{ApiError, CurvePoint, Method, RunStatus, RunSummary, Task};
 /// Points of a small curve.
 const CURVE_POINTS: u32 = 40;
 
+/// Lines that are kept.
+const MOST_KEPT: usize = 4096;
+
+/// What changes when the line of a run that has ended does: status, name, last number, and when it ended.
+type Version = (Status, String, u64, Option<u64>);
+
+/// Lines of runs that have ended: a list is asked for often, and its curves are made of every step.
+#[derive(Debug, Default)]
+pub(crate) struct Summaries(Mutex<HashMap<String, (Version, RunSummary)>>);
+
 /// The line of `row`.
 pub(crate) fn summary(app: &App, row: &RunRow) -> Result<RunSummary, ApiError> {
+    if !row.status.is_final() {
+        return fresh(app, row);
+    }
+    let lock = || app.summaries.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let version = (row.status, row.name.clone(), row.seq, row.ended_at_ms);
+    if let Some((_, known)) = lock().get(&row.id).filter(|(known, _)| *known == version) {
+        return Ok(known.clone());
+    }
+    let made = fresh(app, row)?;
+    let mut kept = lock();
+    if kept.len() >= MOST_KEPT {
+        kept.clear();
+    }
+    kept.insert(row.id.clone(), (version, made.clone()));
+    Ok(made)
+}
+
+fn fresh(app: &App, row: &RunRow) -> Result<RunSummary, ApiError> {
     let registry = app.registry();
     let figures = figures(row);
     let totals = registry.metrics().totals(&row.id)?;

@@ -173,13 +173,21 @@ fn push_settings(out: &mut String, details: &RunDetails) {
             SettingValue::Null => "–".to_owned(),
             SettingValue::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
             SettingValue::Integer(n) => n.to_string(),
-            SettingValue::Number(n) => n.to_string(),
+            SettingValue::Number(n) => number(*n),
             SettingValue::Text(word) => word.clone(),
             SettingValue::List(words) => words.join(", "),
         };
         let _ = writeln!(out, "<tr><td>{name}</td><td{class}>{}</td></tr>", escaped(&shown));
     }
     out.push_str("</table>\n");
+}
+
+/// A number as a person would write it.
+fn number(value: f64) -> String {
+    match value.abs() {
+        v if v > 0.0 && v < 0.001 => format!("{value:e}"),
+        _ => format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+    }
 }
 
 /// Text that is safe inside an element or a quoted attribute.

@@ -39,7 +39,7 @@ fn a_run_goes_from_the_queue_to_a_result_that_answers_better() {
     assert!(!details.checkpoints.is_empty() && details.checkpoints.iter().any(|c| c.best));
     assert!(details.checkpoints.iter().all(|c| Path::new(&c.path).is_dir()));
     // What was left open is filled in.
-    assert_eq!(details.settings["learning_rate"], SettingValue::Number(5e-4));
+    assert_eq!(details.settings["learning_rate"], SettingValue::Number(3e-3));
     assert_eq!(details.settings["warmup_steps"], SettingValue::Integer(1));
     assert!(Path::new(&adapter).join("adapter_config.json").is_file());
 
