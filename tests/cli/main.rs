@@ -1,5 +1,6 @@
 //! The command line, driven through the built binary: what it says about itself, the path from a file of examples to a tuned
 //! model, and what it does with words and files that are wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod bad_files;
 mod bad_folders;

@@ -16,7 +16,7 @@ mod table;
 mod units;
 mod version;
 
-use std::{env, ffi::OsString, process::ExitCode};
+use std::{env, process::ExitCode};
 
 use clap::{Parser, error::ErrorKind};
 use tracing_subscriber::EnvFilter;
@@ -57,7 +57,7 @@ fn ended(failure: &Failure, printer: &mut Printer) -> ExitCode {
 
 /// Help, version, or words that were wrong.
 fn refused(error: &clap::Error) -> ExitCode {
-    let wants_json = env::args_os().any(|word| word == OsString::from("--json"));
+    let wants_json = env::args_os().any(|word| word == "--json");
     let wrong = !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if wrong && wants_json {
         let text = error.render().to_string();

@@ -5,7 +5,10 @@ mod bars;
 mod lines;
 mod verdict;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use lorikeet_api::wire::{RunEvent, RunEventKind};
 
@@ -24,6 +27,8 @@ pub struct RunView<'a> {
     course: Course,
     last_line: Option<Instant>,
     last_step: Option<Instant>,
+    /// The last answer to each of the run's questions.
+    answers: HashMap<String, String>,
 }
 
 /// Where the run stands, for the time left.
@@ -49,7 +54,7 @@ impl<'a> RunView<'a> {
     /// A view that writes through `printer`.
     pub fn new(printer: &'a mut Printer) -> Self {
         let bars = (!printer.wants_json() && print::can_draw()).then(Bars::new);
-        Self { printer, bars, course: Course::default(), last_line: None, last_step: None }
+        Self { printer, bars, course: Course::default(), last_line: None, last_step: None, answers: HashMap::new() }
     }
 
     /// Shows one event.
@@ -74,10 +79,10 @@ impl<'a> RunView<'a> {
     }
 
     /// Whether the event has a line of its own now: steps and phases are told where no bar shows them, and then not every
-    /// one; a phase only where nothing else was said for a while.
+    /// one; a phase only where nothing else was said for a while, an answer only where it is a new one.
     fn is_due(&mut self, event: &RunEvent) -> bool {
         let rested = |last: Option<Instant>| last.is_none_or(|last| last.elapsed() >= PACE);
-        match event.what {
+        match &event.what {
             RunEventKind::Step { .. } => {
                 let due = self.bars.is_none() && (event.step == self.course.n_steps || rested(self.last_step));
                 if due {
@@ -86,6 +91,9 @@ impl<'a> RunView<'a> {
                 due
             }
             RunEventKind::Phase { .. } => self.bars.is_none() && rested(self.last_line),
+            RunEventKind::Sample { prompt, answer, .. } => {
+                self.answers.insert(prompt.clone(), answer.clone()).as_ref() != Some(answer)
+            }
             _ => true,
         }
     }

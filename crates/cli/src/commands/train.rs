@@ -92,8 +92,8 @@ fn say_again(session: &mut Session<'_>, details: &RunDetails) -> Result<(), Fail
         session.printer.line(format!("run {} is already completed", details.summary.id))?;
     }
     let mut view = RunView::new(session.printer);
-    let completed = history.events.iter().filter(|event| matches!(event.what, RunEventKind::Completed { .. }));
-    completed.last().map_or(Ok(()), |event| view.show(event))
+    let mut completed = history.events.iter().filter(|event| matches!(event.what, RunEventKind::Completed { .. }));
+    completed.next_back().map_or(Ok(()), |event| view.show(event))
 }
 
 /// Shows a run until it ends. The first Ctrl-C asks it to save and stop.
