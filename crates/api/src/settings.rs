@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lorikeet_jobs::train::settings::{self, Group, Kind, PRESETS};
 use lorikeet_jobs::train::{Method as Moves, Settings};
@@ -190,7 +191,9 @@ pub(crate) fn write_run_file(row: &RunRow) -> Result<(), ApiError> {
     std::fs::create_dir_all(folder).map_err(io("create", folder))?;
     // Written outside the run's folder first: a run that begins meanwhile sweeps what unfinished saves left there.
     let path = folder.join("run.yaml");
-    let beside = folder.with_file_name(format!(".{}.yaml", row.id));
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let (process, nth) = (std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
+    let beside = folder.with_file_name(format!(".{}-{process}-{nth}.yaml", row.id));
     lorikeet_models::write_file(&beside, text.as_bytes())?;
     std::fs::rename(&beside, &path).map_err(io("write", &path))?;
     Ok(())
