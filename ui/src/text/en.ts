@@ -257,7 +257,7 @@ const phases: Record<string, string> = {
 const stop: Record<StopReason, string> = { stop: 'ended by itself', length: 'did not stop', cancelled: 'stopped' };
 
 export const run = {
-  checkpointNow: 'Checkpoint now', checkpointAsked: 'A checkpoint follows after this step.', pause: 'Pause', resume: 'Go on', stop: 'Stop',
+  checkpointNow: 'Checkpoint now', checkpointAsked: 'A checkpoint follows after this step.', pause: 'Pause', pauseAsked: 'It pauses after this step.', stopAsked: 'It stops after this step.', resume: 'Go on', stop: 'Stop',
   stopTitle: (name: string) => `Stop ${name}?`,
   stopWhy: 'What it has saved is kept, and you can go on from there later.',
   stopNo: 'Keep training',
