@@ -24,7 +24,7 @@ const N_ANSWERED: usize = 8;
 /// Of these, rows that are shown.
 const N_SHOWN: usize = 3;
 /// A small model needs large steps, and many passes, to learn to copy what an order says.
-const SETTINGS: [&str; 8] = ["--epochs", "14", "--learning-rate", "1e-3", "--rank", "16", "--alpha", "32"];
+const SETTINGS: [&str; 8] = ["--epochs", "11", "--learning-rate", "1e-3", "--rank", "16", "--alpha", "32"];
 /// Tokens of an answer at most; an order needs about thirty.
 const MOST_TOKENS: &str = "64";
 
