@@ -102,7 +102,7 @@ fn a_killed_run_goes_on_to_the_same_bits() {
         begun.elapsed()
     };
     // The quicker of two, so that a machine that was busy for a moment does not make every kill come too late.
-    let duration = took("first").min(took("whole"));
+    let mut duration = took("first").min(took("whole"));
     let whole = bench.adapter("whole");
     assert!(whole == bench.adapter("first"), "two uninterrupted runs differ");
 
@@ -116,6 +116,10 @@ fn a_killed_run_goes_on_to_the_same_bits() {
         let mut child = bench.start(&name);
         let at_work = kill_at(&mut child, moment, saving);
         n_at_work += u64::from(at_work);
+        if !at_work {
+            // The machine is quicker than it was when the time was taken: the next kill comes earlier.
+            duration = duration.mul_f64(0.7);
+        }
         n_half_written += u64::from(is_saving(&home, &name));
         let when = format!("kill {kill} after {} ms", moment.as_millis());
 

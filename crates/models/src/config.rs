@@ -198,6 +198,14 @@ impl ModelConfig {
         }
     }
 
+    /// Channels of a token, `C`.
+    pub fn width(&self) -> usize {
+        match &self.architecture {
+            Architecture::Decoder(d) => d.width,
+            Architecture::Encoder(e) => e.width,
+        }
+    }
+
     /// Longest text, in tokens.
     pub fn max_positions(&self) -> usize {
         match &self.architecture {

@@ -172,7 +172,8 @@ fn write_state(path: &Path, moments: &[Moments], progress: &Progress) -> Result<
         .flat_map(|m| [(format!("first.{}", m.name), &m.first), (format!("second.{}", m.name), &m.second)])
         .map(|(name, numbers)| (name, numbers.len(), to_bytes(numbers)))
         .collect();
-    let views = stored.iter().map(|(name, n, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, vec![*n], bytes)?)));
+    let views =
+        stored.iter().map(|(name, n, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, vec![*n], bytes)?)));
     let views = views.collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>();
     let progress = serde_json::to_string(progress).map_err(|e| damaged(e.to_string()))?;
     let header = HashMap::from([("progress".to_owned(), progress)]);
@@ -209,7 +210,8 @@ pub fn restore<B: Backend>(
     let progress = read_progress(folder)?;
     let damaged = |reason: String| TrainError::Checkpoint { path: folder.to_owned(), reason };
     if progress.fingerprint != fingerprint {
-        let reason = "the settings, the examples or the base model are no longer those it was made with; start a new run";
+        let reason =
+            "the settings, the examples or the base model are no longer those it was made with; start a new run";
         return Err(damaged(reason.to_owned()));
     }
     match method {

@@ -47,13 +47,17 @@ pub enum TrainError {
         reason: String,
     },
     /// Nothing to learn from.
-    #[error("none of the {n_rows} rows has a token to learn from; look at the preview, raise `max_length`, or check which turns are answers")]
+    #[error(
+        "none of the {n_rows} rows has a token to learn from; look at the preview, raise `max_length`, or check which turns are answers"
+    )]
     NothingToLearn {
         /// Rows that were read.
         n_rows: usize,
     },
     /// The loss is no longer a number.
-    #[error("the loss became {loss} at step {step}; try a learning rate below {learning_rate:e}, and look at the rows of this step for damaged text")]
+    #[error(
+        "the loss became {loss} at step {step}; try a learning rate below {learning_rate:e}, and look at the rows of this step for damaged text"
+    )]
     Diverged {
         /// The loss.
         loss: f64,
@@ -83,7 +87,10 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> TrainError + use<> {
+    pub(crate) fn io(
+        action: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(std::io::Error) -> TrainError + use<> {
         let path = path.to_owned();
         move |source| TrainError::Io { action, path, source }
     }

@@ -24,10 +24,11 @@ impl Method {
         }
     }
 
-    /// Peak learning rate when nothing is said.
-    pub fn learning_rate(self) -> f64 {
+    /// Peak learning rate for a model of `width` channels when nothing is said. The best rate of Adam falls with the width
+    /// (Yang et al., "Tensor Programs V", 2022): 2.9e-3 for the starter, 8.4e-4 for Qwen2.5 0.5B, 3.7e-4 for Llama 3.2 1B.
+    pub fn learning_rate(self, width: usize) -> f64 {
         match self {
-            Method::Lora => 5e-4,
+            Method::Lora => (0.75 / width as f64).clamp(1e-4, 3e-3),
             Method::Full => 5e-5,
         }
     }

@@ -65,8 +65,7 @@ impl<B: Backend> Optimiser<B> {
         let gradient_scale = if limit > 0.0 { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
         self.step += 1;
         let OptimiserSettings { beta1, beta2, epsilon, weight_decay, .. } = self.settings;
-        let step =
-            AdamWStep { learning_rate, beta1, beta2, epsilon, weight_decay, step: self.step, gradient_scale };
+        let step = AdamWStep { learning_rate, beta1, beta2, epsilon, weight_decay, step: self.step, gradient_scale };
         for ((p, g), (m, v)) in parameters.iter_mut().zip(&grads.0).zip(&mut self.moments) {
             backend.adamw(&mut p.value, g, (m, v), &step)?;
         }

@@ -24,15 +24,15 @@ pub struct Plan {
 const CHECKS: u64 = 10;
 
 impl Plan {
-    /// Decides what `settings` leaves open for `n_examples` to learn from.
-    pub fn new(settings: &Settings, task: Task, method: Method, n_examples: usize, checks: bool) -> Self {
+    /// Decides what `settings` leaves open for `n_examples` to learn from, with a model of `width` channels.
+    pub fn new(settings: &Settings, task: Task, method: Method, width: usize, n_examples: usize, checks: bool) -> Self {
         let mut s = settings.clone();
         let batches_per_epoch = (n_examples as u64).div_ceil(s.batch_size).max(1);
         let by_epochs = (s.epochs * batches_per_epoch as f64 / s.gradient_accumulation as f64).ceil() as u64;
         let n_steps = s.steps.unwrap_or(by_epochs).max(1);
         s.steps = Some(n_steps);
         s.epochs = (n_steps * s.gradient_accumulation) as f64 / batches_per_epoch as f64;
-        s.learning_rate.get_or_insert(method.learning_rate());
+        s.learning_rate.get_or_insert(method.learning_rate(width));
         s.warmup_steps.get_or_insert((s.warmup * n_steps as f64).ceil() as u64);
         let every = *s.evaluate_every.get_or_insert(n_steps.div_ceil(CHECKS));
         let save_every = *s.save_every.get_or_insert(every);

@@ -44,12 +44,14 @@ pub(crate) fn load<B: Backend + Clone>(
 /// Refuses a decoder for labels and an encoder for texts.
 fn suits(config: &ModelConfig, task: Task) -> Result<()> {
     let (found, hint) = match (config.task(), task) {
-        (lorikeet_models::Task::Classify, Task::Causal) => {
-            ("gives labels and does not continue texts", "choose a base such as `llama` or `qwen2`, or the task `classify`")
-        }
-        (lorikeet_models::Task::Causal, Task::Classify) => {
-            ("continues texts and has no classifier", "choose a base such as `bert`, or rows with a prompt and a completion")
-        }
+        (lorikeet_models::Task::Classify, Task::Causal) => (
+            "gives labels and does not continue texts",
+            "choose a base such as `llama` or `qwen2`, or the task `classify`",
+        ),
+        (lorikeet_models::Task::Causal, Task::Classify) => (
+            "continues texts and has no classifier",
+            "choose a base such as `bert`, or rows with a prompt and a completion",
+        ),
         _ => return Ok(()),
     };
     Err(TrainError::Conflict(format!("the base is a `{}` model, which {found}; {hint}", config.model_type)))
@@ -159,7 +161,11 @@ pub(crate) fn warnings(examples: &Prepared, job: &TrainJob) -> Vec<String> {
     let percent = |n: usize| 100.0 * n as f64 / s.n_rows.max(1) as f64;
     if s.n_truncated > 0 {
         let limit = job.settings.max_length;
-        found.push(format!("{} examples ({:.1} %) are longer than {limit} tokens and are cut", s.n_truncated, percent(s.n_truncated)));
+        found.push(format!(
+            "{} examples ({:.1} %) are longer than {limit} tokens and are cut",
+            s.n_truncated,
+            percent(s.n_truncated)
+        ));
     }
     if s.n_dropped > 0 {
         let share = percent(s.n_dropped);

@@ -28,7 +28,9 @@ pub(crate) fn questions(job: &TrainJob, examples: &Examples, config: &ModelConfi
         if found.len() >= job.settings.samples as usize {
             break;
         }
-        if let Some(q) = question(dataset, row, &examples.tokenizer)?.filter(|q| !q.ids.is_empty() && q.ids.len() < room) {
+        if let Some(q) =
+            question(dataset, row, &examples.tokenizer)?.filter(|q| !q.ids.is_empty() && q.ids.len() < room)
+        {
             found.push(q);
         }
     }

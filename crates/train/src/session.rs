@@ -25,11 +25,7 @@ const LOG_ENTRIES: u64 = 500;
 /// # Errors
 /// Where the model, the examples or the settings do not fit, the disk refuses, or the loss is no longer a number. What was
 /// saved before stays.
-pub fn train<B: Backend + Clone>(
-    backend: &B,
-    job: &TrainJob,
-    observer: &mut (dyn Observer + Send),
-) -> Result<Outcome> {
+pub fn train<B: Backend + Clone>(backend: &B, job: &TrainJob, observer: &mut (dyn Observer + Send)) -> Result<Outcome> {
     backend.run(|| {
         checkpoint::sweep(&job.folder)?;
         let Some((examples, model)) = prepare::load(backend, job, observer)? else { return Ok(Outcome::Cancelled) };
@@ -70,7 +66,8 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         mut model: Model<B>,
     ) -> Result<Self> {
         let Examples { train, validation, tokenizer, questions, since } = examples;
-        let plan = Plan::new(&job.settings, job.task, job.method, train.len(), validation.is_some());
+        let width = model.config().width();
+        let plan = Plan::new(&job.settings, job.task, job.method, width, train.len(), validation.is_some());
         let mut optimiser = Optimiser::new(&model, plan.settings.optimiser())?;
         let fingerprint = prepare::fingerprint(job, &plan);
         let newest = checkpoint::checkpoints(&job.folder)?.pop();
@@ -237,8 +234,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
 
     fn emit(&mut self, what: EventKind) {
         self.progress.seq += 1;
-        let event =
-            Event { seq: self.progress.seq, step: self.progress.step, elapsed_ms: self.elapsed_ms(), what };
+        let event = Event { seq: self.progress.seq, step: self.progress.step, elapsed_ms: self.elapsed_ms(), what };
         self.observer.event(event);
     }
 }

@@ -98,7 +98,7 @@ settings! {
     steps: Option<u64> = None, "Steps", Learning, "steps", Some((1.0, 1e9)), "Optimiser steps in all; left empty, the passes decide.";
     batch_size: u64 = 8, "Batch size", Learning, "examples", Some((1.0, 4096.0)), "Examples that are computed together; more need more memory.";
     gradient_accumulation: u64 = 1, "Gradient accumulation", Learning, "batches", Some((1.0, 4096.0)), "Batches that make one step, which gives a larger batch without its memory.";
-    learning_rate: Option<f64> = None, "Learning rate", Learning, "", Some((0.0, 10.0)), "Size of a step; left empty, 5e-4 for LoRA and 5e-5 for all weights.";
+    learning_rate: Option<f64> = None, "Learning rate", Learning, "", Some((0.0, 10.0)), "Size of a step; left empty, 0.75 / the model's width for LoRA (at most 3e-3) and 5e-5 for all weights.";
     schedule: Decay = Decay::Cosine, "Schedule", Learning, "", None, "How the learning rate falls after the warm-up.";
     warmup: f64 = 0.03, "Warm-up", Learning, "fraction", Some((0.0, 1.0)), "Share of the steps in which the learning rate rises from zero.";
     warmup_steps: Option<u64> = None, "Warm-up steps", Learning, "steps", Some((0.0, 1e9)), "The warm-up as a number of steps; overrides the share.";

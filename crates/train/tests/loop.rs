@@ -11,8 +11,8 @@ use std::{
 use lorikeet_data::{ImportOptions, Store, Task};
 use lorikeet_models::Fused;
 use lorikeet_train::{
-    Control, Event, EventKind, Method, Observer, Outcome, ResultInfo, Settings, Summary, TrainError, TrainJob, checkpoints,
-    train,
+    Control, Event, EventKind, Method, Observer, Outcome, ResultInfo, Settings, Summary, TrainError, TrainJob,
+    checkpoints, train,
 };
 use serde_json::{Value, json};
 
@@ -121,7 +121,8 @@ fn a_run_learns_and_leaves_a_whole_result() {
     assert_eq!(ResultInfo::read(&job.result).unwrap().unwrap().run, "plain");
     let kept = checkpoints(&job.folder).unwrap();
     assert!(kept.len() <= 3, "{kept:?}");
-    let state: Value = serde_json::from_slice(&fs::read(kept.last().unwrap().join("trainer_state.json")).unwrap()).unwrap();
+    let state: Value =
+        serde_json::from_slice(&fs::read(kept.last().unwrap().join("trainer_state.json")).unwrap()).unwrap();
     assert_eq!(state["global_step"], 12);
     assert!(state["log_history"].as_array().unwrap().iter().any(|e| e["eval_loss"].is_number()));
 }
@@ -230,14 +231,19 @@ fn a_checkpoint_of_another_run_is_not_continued() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_saved() {
+fn a_loss_that_is_no_number_ends_the_run() {
     let Some(model) = tiny() else { return };
     let home = tempfile::tempdir().unwrap();
-    let changes = json!({"learning_rate": 9.9, "max_gradient_norm": 0.0, "warmup_steps": 0, "steps": 400, "alpha": 1e6,
-        "schedule": "constant", "weight_decay": 0.0, "save_every": 3, "evaluate_every": 1000, "validation_split": 0.0});
-    let job = job(home.path(), "wild", model, Method::Lora, changes);
-    let error = train(&Fused::new(1).unwrap(), &job, &mut Listener::default()).unwrap_err();
-    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
-    assert!(!job.result.exists());
-    assert!(!checkpoints(&job.folder).unwrap().is_empty());
+    let good = job(home.path(), "good", model.clone(), Method::Lora, json!({"steps": 1}));
+    completed(run(&good, &mut Listener::default()));
+    let file = good.result.join("adapter_model.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&file, bytes).unwrap();
+    let mut broken = job(home.path(), "broken", model, Method::Lora, json!({"validation_split": 0.0}));
+    broken.initial_adapter = Some(good.result);
+    let error = train(&Fused::new(1).unwrap(), &broken, &mut Listener::default()).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { step: 1, .. }), "{error}");
+    assert!(!broken.result.exists() && checkpoints(&broken.folder).unwrap().is_empty());
 }
