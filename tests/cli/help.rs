@@ -9,7 +9,9 @@ fn the_program_explains_itself() {
 
 #[test]
 fn training_explains_its_main_flags() {
-    insta::assert_snapshot!(Terminal::new().run("train -h").well().out);
+    let help = Terminal::new().run("train -h").well().out;
+    // The settings' own words are declared elsewhere and held against `docs/cli.md`.
+    insta::assert_snapshot!(help.split("\nLearning:").next().unwrap());
 }
 
 #[test]
