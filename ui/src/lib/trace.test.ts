@@ -32,9 +32,21 @@ describe('a trace', () => {
     expect(read.lastSeq).toBe(4);
   });
 
-  it('hears nothing twice', () => {
-    const trace = played([step(1, 1), step(1, 1), step(2, 2), step(1, 1)]);
+  it('hears the same again without a trace', () => {
+    const trace = played([step(1, 1), step(1, 1), step(2, 2), step(2, 2)]);
     expect(trace.steps.step).toEqual([1, 2]);
+    expect(trace.lastSeq).toBe(2);
+  });
+
+  it('goes back with a run that goes on from an earlier checkpoint', () => {
+    const sample: RunEvent = { ...at(5, 3), event: 'sample', prompt: 'p', answer: 'a', stop_reason: 'stop' };
+    const trace = played([step(1, 1), evaluated(2, 1, 2), step(3, 2), step(4, 3), sample, { ...at(6, 3), event: 'paused' }]);
+    applyEvent(trace, { ...at(3, 1), event: 'resumed' });
+    expect([trace.steps.step, trace.samples, trace.ended, trace.lastSeq]).toEqual([[1], [], null, 3]);
+    expect(trace.evaluations).toHaveLength(1);
+    applyEvent(trace, step(4, 2, 9));
+    expect(trace.steps.loss).toEqual([1, 9]);
+    expect(trace.events.map((event) => event.event)).toEqual(['evaluated', 'resumed']);
   });
 
   it('forgets steps that are done again after a resume', () => {
@@ -51,6 +63,8 @@ describe('a trace', () => {
     expect(trace.ended).toBeNull();
     applyEvent(trace, { ...at(4, 1), event: 'phase', name: 'evaluating', unit: 'rows', done: 3, total: 9 });
     expect(trace.phase).toEqual({ name: 'evaluating', unit: 'rows', done: 3, total: 9 });
+    applyEvent(trace, { ...at(0, 0), event: 'phase', name: 'evaluating', unit: 'rows', done: 4, total: 9 });
+    expect([trace.lastSeq, trace.steps.step]).toEqual([3, [1]]);
     applyEvent(trace, { ...at(5, 1), event: 'failed', code: 'disk_full', message: 'full', hint: null });
     expect(trace.ended?.event).toBe('failed');
     expect(trace.phase).toBeNull();

@@ -55,16 +55,20 @@ function onceEach(columns: StepColumns): StepColumns {
 /** JSON has no word for what is not a number: the host sends the largest one instead. */
 const told = (value: number) => (Math.abs(value) > 1e300 ? Number.NaN : value);
 
-/** Adds one event. An event that is already contained changes nothing. */
+/** Adds one event. A number that was told before means that the run goes on from an earlier checkpoint: what came after it
+ *  is told again, so it is forgotten first. */
 export function applyEvent(trace: Trace, event: RunEvent): void {
-  if (event.seq <= trace.lastSeq) return;
+  if (event.event === 'phase') {
+    // Phases are told live only and are not recorded: their numbers say nothing about what was heard.
+    trace.phase = { name: event.name, unit: event.unit, done: event.done, total: event.total };
+    trace.version++;
+    return;
+  }
+  if (event.seq <= trace.lastSeq) goBack(trace, event);
   trace.lastSeq = event.seq;
   trace.version++;
   trace.elapsedMs = Math.max(trace.elapsedMs, event.elapsed_ms);
   switch (event.event) {
-    case 'phase':
-      trace.phase = { name: event.name, unit: event.unit, done: event.done, total: event.total };
-      return;
     case 'step':
       forgetFrom(trace, event.step);
       pushStep(trace.steps, event);
@@ -80,7 +84,7 @@ export function applyEvent(trace: Trace, event: RunEvent): void {
       trace.phase = null;
       break;
     case 'sample':
-      trace.samples = [...trace.samples, event];
+      trace.samples = [...trace.samples.filter((one) => one.step !== event.step || one.prompt !== event.prompt), event];
       break;
     case 'resumed':
       trace.ended = null;
@@ -97,6 +101,14 @@ export function applyEvent(trace: Trace, event: RunEvent): void {
       break;
   }
   trace.events = [...trace.events, event];
+}
+
+/** Forgets everything from an event on. */
+function goBack(trace: Trace, event: RunEvent): void {
+  trace.events = trace.events.filter((one) => one.seq < event.seq);
+  trace.samples = trace.samples.filter((one) => one.step <= event.step);
+  trace.evaluations = trace.evaluations.filter((one) => one.seq < event.seq);
+  forgetFrom(trace, event.step + 1);
 }
 
 /** A run that goes on from an earlier checkpoint does steps again: what came after it is forgotten. */

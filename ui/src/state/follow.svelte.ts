@@ -42,14 +42,18 @@ export class FollowedRun {
   async #watch(): Promise<void> {
     await this.refresh();
     if (!this.details) return;
+    if (await this.#read()) await this.#follow();
+  }
+
+  async #read(): Promise<boolean> {
     try {
       this.trace = traceOf(await commands.run_history({ id: this.id }));
       this.version++;
+      return true;
     } catch (thrown) {
       this.error = asApiError(thrown);
-      return;
+      return false;
     }
-    await this.#follow();
   }
 
   async #follow(): Promise<void> {
@@ -91,6 +95,8 @@ export class FollowedRun {
   /** Goes on following a run that was resumed after it had ended. */
   async resumed(): Promise<void> {
     await this.refresh();
+    // A run that had ended goes on from its last checkpoint: what is recorded is read anew.
+    if (!this.#following && this.details && LIVE.has(this.details.status)) await this.#read();
     void this.#follow();
   }
 }
