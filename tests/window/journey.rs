@@ -57,7 +57,7 @@ async fn start_a_short_run(window: &Window) {
     window.click("[data-testid^=\"model-\"][role=\"radio\"]:not([disabled])").await;
     let chosen = window.text("[data-testid^=\"model-\"][aria-checked=\"true\"]").await;
     assert!(chosen.contains("starter"), "{chosen}");
-    let takes = async || window.text(&id("promise")).await.contains("200 examples").then_some(());
+    let takes = async || window.text(&id("promise")).await.contains("180 examples").then_some(());
     window.wait("what will happen is said", LATER, takes).await;
     window.look_at("home-file-recognised").await;
     window.click(&id("change-settings")).await;
@@ -78,7 +78,7 @@ async fn watch_it_train(window: &Window) -> String {
     let points = async || window.number(&chart, "data-points").await;
     let first = window.wait("points on the curve", LATER, async || Some(points().await).filter(|n| *n >= 2)).await;
     let speed = window.text(&id("now-tps")).await;
-    assert!(speed.replace(' ', "").parse::<u64>().is_ok_and(|speed| speed > 0), "tokens per second: {speed}");
+    assert!(speed.replace([' ', ','], "").parse::<u64>().is_ok_and(|speed| speed > 0), "tokens per second: {speed}");
     let more = window.wait("the curve moves", LATER, async || Some(points().await).filter(|n| *n > first)).await;
     let last = window.number(&chart, "data-last").await;
     window.script("window.before = true; location.reload()").await;
@@ -130,7 +130,7 @@ fn hold_it_against_the_tables(window: &Window, run: &str) {
 
 async fn read_answers(window: &Window, run: &str) {
     window.go("runs").await;
-    window.click(&id(&format!("run-{run}"))).await;
+    window.click(&format!("{} .name", id(&format!("run-{run}")))).await;
     window.click(&id("try-it")).await;
     window
         .write(&id("prompt"), "Write down the order. Mrs. Hill ordered nine blue bowls. They go to Leeds on Monday.")

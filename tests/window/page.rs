@@ -1,6 +1,6 @@
 //! What a person does on the page and reads from it: waiting until something is there, clicking, typing, reading.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use thirtyfour::prelude::*;
@@ -35,10 +35,10 @@ impl Window {
 
     /// Waits for an answer; where none comes, tells what the page shows.
     pub async fn wait<T>(&self, what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-        let end = std::time::Instant::now() + limit;
+        let end = Instant::now() + limit;
         until(what, limit + SOON, async || {
             // Looked at before asking: on a busy computer one question may take as long as all of it.
-            let is_late = std::time::Instant::now() > end;
+            let is_late = Instant::now() > end;
             let answer = ask().await;
             if answer.is_none() && is_late {
                 self.picture("failed").await;

@@ -17,7 +17,7 @@ async fn every_place_fits_and_names_its_controls() {
         check(&window, place).await;
     }
     window.go("data").await;
-    window.click("[data-testid^=\"dataset-\"]").await;
+    window.click("[data-testid^=\"dataset-\"] .name").await;
     window.see(&id("tokens")).await;
     check(&window, "dataset").await;
     window.click(&id("train-on")).await;
@@ -26,7 +26,7 @@ async fn every_place_fits_and_names_its_controls() {
     window.see(&id("input-steps")).await;
     check(&window, "new-run-advanced").await;
     window.go("runs").await;
-    window.click(&id(&format!("run-{run}"))).await;
+    window.click(&format!("{} .name", id(&format!("run-{run}")))).await;
     window.see(&id("run-done")).await;
     check(&window, "run-finished").await;
     window.close().await;

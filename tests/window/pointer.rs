@@ -6,14 +6,14 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::time::sleep;
 
 use crate::{
     page::id,
-    window::{SOON, Window, until},
+    window::{SOON, Window},
 };
 
 /// Runs xdotool; its answer, or `None` where it failed.
@@ -39,7 +39,8 @@ impl DragSource {
     fn show(file: &Path) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("window/drag_source.py");
         let (x, y) = (1520, 20);
-        let mut command = Command::new("python3");
+        // The system's own, which has the binding; another one may come first in the path.
+        let mut command = Command::new("/usr/bin/python3");
         command.arg(script).arg(file).args([x.to_string(), y.to_string()]);
         let quiet = command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = quiet.spawn().expect("python3 can be started");
@@ -62,8 +63,25 @@ fn move_to(x: i32, y: i32) {
 }
 
 impl Window {
-    /// Drags `file` from another program onto the middle of the window and lets it go there.
+    /// Drags `file` from another program onto the middle of the window and lets it go there, until the page takes it: a
+    /// display without a window manager now and then loses a drag.
     pub async fn drop_file(&self, file: &Path) {
+        let taken =
+            ["reading", "ready", "refused"].map(|state| format!("{}[data-state=\"{state}\"]", id("drop-target")));
+        for _ in 0..3 {
+            self.drag_and_let_go(file).await;
+            let end = Instant::now() + Duration::from_secs(8);
+            while Instant::now() < end {
+                if self.has(&taken.join(", ")).await {
+                    return;
+                }
+                sleep(Duration::from_millis(60)).await;
+            }
+        }
+        panic!("no dropped file arrives; the page shows:\n{}", self.shown().await);
+    }
+
+    async fn drag_and_let_go(&self, file: &Path) {
         let source = DragSource::show(file);
         let (x, y) = self.middle_on_screen();
         move_to(source.at.0, source.at.1);
@@ -71,19 +89,15 @@ impl Window {
         // A drag begins, and is noticed by what lies below, only while the pointer moves.
         let mut n_moves = 0;
         let over = format!("{}[data-state=\"over\"]", id("drop-target"));
-        until("the page sees a file over it", SOON, async || {
+        self.wait("a file over the page", SOON, async || {
             n_moves += 1;
-            let share = (n_moves.min(12), 12);
-            let wobble = n_moves % 3;
-            move_to(
-                source.at.0 + (x - source.at.0) * share.0 / share.1 + wobble,
-                source.at.1 + (y - source.at.1) * share.0 / share.1 + wobble,
-            );
+            let share = n_moves.min(12);
+            let between = |from: i32, to: i32| from + (to - from) * share / 12 + n_moves % 3;
+            move_to(between(source.at.0, x), between(source.at.1, y));
             (n_moves > 12 && self.has(&over).await).then_some(())
         })
         .await;
-        self.picture("home-file-over").await;
-        xdotool(&["mouseup", "1"]).unwrap();
+        xdotool(&["sleep", "0.3", "mouseup", "1"]).unwrap();
     }
 
     fn middle_on_screen(&self) -> (i32, i32) {
@@ -108,8 +122,8 @@ impl Window {
             xdotool(&["key", "--window", &dialog, "ctrl+l", "sleep", "0.3"]);
             xdotool(&["key", "ctrl+a", "sleep", "0.1", "type", "--delay", "25", &path]);
             xdotool(&["sleep", "0.6", "key", "Return"]);
-            let end = std::time::Instant::now() + Duration::from_secs(3);
-            while std::time::Instant::now() < end {
+            let end = Instant::now() + Duration::from_secs(3);
+            while Instant::now() < end {
                 if self.has(chosen).await {
                     return;
                 }

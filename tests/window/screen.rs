@@ -8,14 +8,22 @@ use crate::window::{SOON, Window};
 /// The window's usual size and its smallest, in pixels.
 const SIZES: [(u32, u32); 2] = [(1440, 900), (960, 640)];
 
+/// A picture of this size or less shows a surface that is not drawn yet.
+const BLANK_BYTES: usize = 12_000;
+
 impl Window {
     /// Keeps a picture of the window as it is.
     pub async fn picture(&self, name: &str) {
-        if let Some(folder) = env::var_os("LORIKEET_SHOTS").map(PathBuf::from) {
-            std::fs::create_dir_all(&folder).unwrap();
+        let Some(folder) = env::var_os("LORIKEET_SHOTS").map(PathBuf::from) else { return };
+        std::fs::create_dir_all(&folder).unwrap();
+        for _ in 0..8 {
             // A picture that cannot be taken is no reason to fail.
-            if let Err(error) = self.driver.screenshot(&folder.join(format!("{name}.png"))).await {
-                println!("no picture of {name}: {error}");
+            let _ = self.driver.execute_async(PAINTED, vec![]).await;
+            let Ok(png) = self.driver.screenshot_as_png().await else { continue };
+            let is_drawn = png.len() > BLANK_BYTES;
+            std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
+            if is_drawn {
+                return;
             }
         }
     }
@@ -43,6 +51,13 @@ impl Window {
         self.resize(1440, 900).await;
     }
 }
+
+/// Answers when what was last changed has been painted.
+const PAINTED: &str = "
+const done = arguments[arguments.length - 1];
+setTimeout(done, 2000);
+document.fonts.ready.then(() => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 150))));
+";
 
 /// Controls and headings that cannot be reached because they lie outside the window sideways, and what scrolls sideways.
 const BESIDE: &str = r#"

@@ -7,7 +7,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use lorikeet_registry::{Page, Registry, RunFilter};
@@ -156,9 +156,9 @@ fn free_port() -> u16 {
 /// # Panics
 /// When there is none after `limit`.
 pub async fn until<T>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = std::time::Instant::now() + limit;
+    let end = Instant::now() + limit;
     loop {
-        let is_late = std::time::Instant::now() > end;
+        let is_late = Instant::now() > end;
         if let Some(answer) = ask().await {
             return answer;
         }
