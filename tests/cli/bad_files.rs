@@ -127,7 +127,8 @@ fn a_single_line_of_200_megabytes() {
     for (name, opening) in [("line.jsonl", "{\"text\": \""), ("line.csv", "text,label\n\"")] {
         let path = terminal.path(name);
         write_long(&path, opening, 200_000_000);
-        failed(&terminal, &format!("data import {name}"), name, &[]);
+        let ended = failed(&terminal, &format!("data import {name}"), name, &[]);
+        assert!(!ended.error.contains("--keep-good"), "there is nothing to keep: {}", ended.error);
         fs::remove_file(&path).unwrap();
     }
 }

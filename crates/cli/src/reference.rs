@@ -1,5 +1,5 @@
 //! `docs/cli.md`: every sub-command with its help, made from the same words that the program parses. The committed file is
-//! held against them; `LORIKEET_REFERENCE=write cargo test -p lorikeet-cli reference` writes it.
+//! held against them; `cargo xtask docs` writes it.
 
 use std::{env, fs, path::PathBuf};
 
@@ -39,8 +39,5 @@ fn the_committed_reference_is_current() {
         fs::write(&path, &made).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
-    assert!(
-        committed == made,
-        "docs/cli.md is not current: run `LORIKEET_REFERENCE=write cargo test -p lorikeet-cli reference`"
-    );
+    assert!(committed == made, "docs/cli.md is not current: run `cargo xtask docs`");
 }

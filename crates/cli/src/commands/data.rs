@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lorikeet_api::wire::{
     BadRow, DataImportRequest, DataPreview, DataPreviewRequest, DatasetDetails, DatasetKind, DatasetRequest,
-    DatasetSummary, ErrorCode, Nothing, PreviewRow, SampleRequest, SampleSummary, Task,
+    DatasetSummary, ErrorDetails, Nothing, PreviewRow, SampleRequest, SampleSummary, Task,
 };
 
 use super::{Session, absolute, name_or_path, quoted};
@@ -63,11 +63,12 @@ fn import(session: &mut Session<'_>, file: PathBuf, name: Option<String>, keep_g
 
 /// A file refused for its bad rows, with the words that keep the good ones.
 pub fn with_way_out(failure: Failure, file: &str) -> Failure {
-    match failure {
-        Failure::Command(error) if error.code == ErrorCode::BadRows => error
+    let Failure::Command(error) = failure else { return failure };
+    match error.details {
+        Some(ErrorDetails::BadRows { n_good: 1.., .. }) => error
             .with_hint(format!("keep the good rows with: lorikeet data import {} --keep-good", quoted(file)))
             .into(),
-        other => other,
+        _ => (*error).into(),
     }
 }
 
@@ -227,18 +228,21 @@ fn sample_list(samples: &[SampleSummary]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lorikeet_api::wire::{ApiError, PreviewToken};
+    use lorikeet_api::wire::{ApiError, ErrorCode, PreviewToken};
 
     use super::*;
 
     #[test]
     fn bad_rows_come_with_the_way_out() {
-        let error = ApiError::new(ErrorCode::BadRows, "`my file.csv` has rows that cannot be used: 2").with_hint("old");
-        let text = with_way_out(error.into(), "my file.csv").text();
-        assert!(
-            text.ends_with("help: keep the good rows with: lorikeet data import 'my file.csv' --keep-good"),
-            "{text}"
-        );
+        let refused = |n_good| {
+            let details = ErrorDetails::BadRows { n_good, n_bad: 2, first: Vec::new() };
+            let error = ApiError::new(ErrorCode::BadRows, "`my file.csv` has rows that cannot be used: 2");
+            with_way_out(error.with_details(details).into(), "my file.csv").text()
+        };
+        let text = refused(1);
+        let expected = "help: keep the good rows with: lorikeet data import 'my file.csv' --keep-good";
+        assert!(text.ends_with(expected), "{text}");
+        assert!(!refused(0).contains("help:"), "there is nothing to keep");
     }
 
     #[test]
