@@ -2,6 +2,8 @@
 //! driver, the pointer and the keyboard. What it shows is held against the files and tables it wrote. The rules of single
 //! parts are tested where they are.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+
 mod chooser;
 mod journey;
 mod keyboard;

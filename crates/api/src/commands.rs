@@ -1,6 +1,6 @@
 //! The one list of commands, and what is made of it.
 //!
-//! [`command_table!`] is the list: each line says a command's name, what is asked, what is answered and where its body lives.
+//! [`command_table!`](crate::command_table) is the list: each line says a command's name, what is asked, what is answered and where its body lives.
 //! It knows nothing of bodies until a macro is handed to it. [`COMMANDS`] (names and types, for the bindings) is made here;
 //! the functions that call bodies are made by handing it `dispatch_commands` and `dispatch_streams`, in `dispatch.rs`.
 //!
