@@ -125,6 +125,8 @@ export const home = {
   goOn: 'You can go on working while it trains.',
   needFile: 'Choose your examples first.',
   needModel: 'Choose a base model.',
+  noModel: { classify: 'None of your models sorts text into labels. Add one from a folder: BERT or DistilBERT.', causal: 'None of your models answers or continues text. Add one from a folder.' } satisfies Record<Task, string>,
+  labelOf: 'Label',
   wait: 'Working out how long it takes.',
   promiseEmpty: 'Once you have chosen examples and a base model, this says what will happen, how long it takes and how much memory it needs.',
   promise(estimate: RunEstimate, kind: DatasetKind): Piece[] {
