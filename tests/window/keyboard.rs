@@ -13,17 +13,15 @@ use crate::{
 async fn the_palette_opens_finds_and_goes() {
     let window = Window::open().await;
     window.see(&id("drop-target")).await;
-    window.press_with_control("k").await;
-    window.see(&id("palette-input")).await;
+    open_palette(&window).await;
     window.press("setti").await;
     window.see("[role=\"option\"][aria-selected=\"true\"]").await;
     window.picture("palette").await;
     window.press(Key::Enter).await;
     window.see(&id("view-settings")).await;
-    assert!(!window.has(&id("palette")).await, "the palette closes when something was chosen");
+    palette_is_gone(&window).await;
 
-    window.press_with_control("k").await;
-    window.see(&id("palette-input")).await;
+    open_palette(&window).await;
     let selected = "return document.querySelector('[role=\"option\"][aria-selected=\"true\"]')?.dataset.testid ?? ''";
     let first = window.script(selected).await;
     window.press(Key::Down + Key::Down).await;
@@ -33,13 +31,23 @@ async fn the_palette_opens_finds_and_goes() {
     assert_eq!(first, "offer-new-run");
     window.press(Key::Enter).await;
     window.see(&id("view-new-run")).await;
+    palette_is_gone(&window).await;
 
-    window.press_with_control("k").await;
-    window.see(&id("palette")).await;
+    open_palette(&window).await;
     window.press(Key::Escape).await;
-    let gone = async || (!window.has(&id("palette")).await).then_some(());
-    window.wait("Escape closes the palette", SOON, gone).await;
+    palette_is_gone(&window).await;
     window.close().await;
+}
+
+/// Opens the palette by its keys and waits until the field has the focus.
+async fn open_palette(window: &Window) {
+    window.press_with_control("k").await;
+    window.see(&format!("{}:focus", id("palette-input"))).await;
+}
+
+async fn palette_is_gone(window: &Window) {
+    let gone = async || (!window.has(&id("palette")).await).then_some(());
+    window.wait("the palette closes", SOON, gone).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn the_switch_serves_the_base_and_the_run_over_http() {
     let desk = Desk::new();
-    let run = desk.trained("orders.jsonl", 60, 6);
+    let run = desk.trained("orders.jsonl", 60, 24);
     let window = Window::open_on(desk, &[]).await;
     window.go("serve").await;
     window.see(&id(&format!("serve-{run}"))).await;
