@@ -56,7 +56,7 @@ async fn tab_walks_through_every_control_and_the_focus_is_seen() {
     desk.lorikeet(&["data", "import", &desk.sample("orders.jsonl", 30).to_string_lossy()]);
     let window = Window::open_on(desk, &[]).await;
     window.see(&id("drop-target")).await;
-    window.script("const s = document.createElement('style'); s.textContent = '* { transition: none !important }'; document.head.append(s)").await;
+    window.without_transitions().await;
     let wanted = window.script(REACHABLE).await;
     let wanted: BTreeSet<&str> = wanted.as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
     assert!(wanted.contains("data-path") && wanted.contains("place-serve"), "{wanted:?}");

@@ -11,6 +11,8 @@ async fn every_place_fits_and_names_its_controls() {
     let desk = Desk::new();
     let run = desk.trained("review-instructions.jsonl", 120, 8);
     let window = Window::open_on(desk, &[]).await;
+    window.see("main").await;
+    window.without_transitions().await;
     for place in ["home", "data", "models", "runs", "try", "serve", "settings"] {
         window.go(place).await;
         window.see("main h1").await;

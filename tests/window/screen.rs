@@ -36,6 +36,14 @@ impl Window {
         self.wait("the new size", SOON, async || (self.script(script).await == wanted.as_str()).then_some(())).await;
     }
 
+    /// Lets colours change at once, so that what is measured is not half way between two looks.
+    pub async fn without_transitions(&self) {
+        let style = "const style = document.createElement('style');
+            style.textContent = '*, ::before, ::after { transition: none !important; animation: none !important }';
+            document.head.append(style)";
+        self.script(style).await;
+    }
+
     /// Shows this place in every size and look: nothing may lie beside the window. Keeps pictures of it.
     pub async fn look_at(&self, name: &str) {
         for theme in ["light", "dark"] {

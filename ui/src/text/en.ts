@@ -391,7 +391,7 @@ export const tryIt = {
   send: 'Ask both', sendOne: 'Sort', stopBoth: 'Stop both', stopOne: 'Stop',
   loading: 'Loading the model', waiting: 'Waits for the other answer',
   streaming: (n: number, tps: number) => `${tokens(n)}, ${speed(tps)}`,
-  meta: (n: number, secs: number, tps: number) => `${tokens(n)}, ${seconds(secs)}, ${speed(tps)}`,
+  meta: (n: number, secs: number, tps: number) => [tokens(n), seconds(secs), ...(n > 1 ? [speed(tps)] : [])].join(', '),
   ended: (reason: StopReason, max: number) => (reason === 'length' ? ` … did not stop, cut at ${tokens(max)}` : reason === 'cancelled' ? ' … stopped' : ''),
   sorted: (secs: number) => `in ${seconds(secs)}`, labels: 'Labels by probability', hint: 'Both answers appear here, side by side.', hintSort: 'The labels appear here, the likeliest first.', examples: 'From your examples:',
 };
