@@ -183,7 +183,8 @@ fn vitest() -> Result<Tally> {
 }
 
 fn nextest(mut command: Command, features: &[&str], filter: &str) -> Result<Tally> {
-    let file = house::target()?.join("nextest/ci/junit.xml");
+    // nextest keeps its reports below the workspace, wherever Cargo builds.
+    let file = house::root().join("target/nextest/ci/junit.xml");
     fresh(&file)?;
     command.args(["nextest", "run", "--profile", "ci", "--workspace"]).args(features).args(["-E", filter]);
     let ran = run(in_test_surroundings(&mut command)?);
