@@ -22,6 +22,9 @@ const SIGN_PERIOD: Duration = Duration::from_millis(400);
 /// # Errors
 /// Where the registry cannot be read or holds an event that no version wrote.
 pub fn recorded_since(registry: &Registry, id: &str, after: u64) -> Result<Vec<RunEvent>, Failure> {
+    // The tables are read one after the other and may grow in between: what is numbered above the run's own last number
+    // before that could hide something of the other table.
+    let complete = registry.runs().get(id)?.seq;
     let metrics = registry.metrics().since(id, after, PAGE)?;
     let events = registry.events().since(id, after, PAGE)?;
     // Where one table has more than a page, the other is only told up to the same number.
@@ -34,7 +37,7 @@ pub fn recorded_since(registry: &Registry, id: &str, after: u64) -> Result<Vec<R
         let unknown = |e| Failure::new(codes::INTERNAL, format!("event {seq} of run `{id}` cannot be read: {e}"));
         all.push(RunEvent::try_from(row).map_err(unknown)?);
     }
-    all.retain(|event| event.seq <= up_to);
+    all.retain(|event| event.seq <= up_to.min(complete));
     all.sort_by_key(|event| event.seq);
     Ok(all)
 }

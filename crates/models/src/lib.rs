@@ -1,5 +1,5 @@
 //! Model families over projections and adapters: a configuration and weights come in from a folder, a model that runs
-//! forward and backward on any [`Backend`](lorikeet_kernels::Backend) stands in memory, adapters go out to a folder. This
+//! forward and backward on any [`Backend`] stands in memory, adapters go out to a folder. This
 //! crate knows neither text nor training: it is given token ids and returns numbers.
 //!
 //! There is one decoder and one encoder. A family is a specification ([`DecoderSpec`], [`EncoderSpec`]) read from

@@ -1,6 +1,6 @@
 //! The training loop on a real tiny model: what it says, what it leaves on disk, and that an interrupted run goes on to the
 //! same bits.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 use std::{
     collections::HashMap,
