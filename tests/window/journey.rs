@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Steps of the run: enough to reload the window in the middle.
-const N_STEPS: u64 = 40;
+const N_STEPS: u64 = 80;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_file_becomes_a_tuned_model() {
@@ -81,6 +81,11 @@ async fn watch_it_train(window: &Window) -> String {
     assert!(speed.replace([' ', ','], "").parse::<u64>().is_ok_and(|speed| speed > 0), "tokens per second: {speed}");
     let more = window.wait("the curve moves", LATER, async || Some(points().await).filter(|n| *n > first)).await;
     let last = window.number(&chart, "data-last").await;
+    assert_eq!(
+        window.attribute(&id("view-run"), "data-status").await.as_deref(),
+        Some("running"),
+        "reloaded meanwhile"
+    );
     window.script("window.before = true; location.reload()").await;
     window
         .wait("a page that began anew", SOON, async || {

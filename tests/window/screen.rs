@@ -71,5 +71,6 @@ document.fonts.ready.then(() => requestAnimationFrame(() => requestAnimationFram
 const BESIDE: &str = r#"
 const page = document.documentElement.scrollWidth > innerWidth ? ['the page scrolls sideways'] : [];
 const seen = [...document.querySelectorAll('main button, main a, main input, main h1, main h2')].filter((e) => e.checkVisibility() && !e.closest('.sr'));
-return page.concat(seen.filter((e) => { const b = e.getBoundingClientRect(); return b.width > 0 && (b.right > innerWidth + 1 || b.left < -1); }).map((e) => e.outerHTML.slice(0, 120)));
+const cut = [...document.querySelectorAll('main h1, main h2, main button')].filter((e) => e.checkVisibility() && !e.closest('.sr') && !e.querySelector('.cut') && getComputedStyle(e).overflowX === 'visible' && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && getComputedStyle(e).display !== 'inline').map((e) => 'runs over its place: ' + e.outerHTML.slice(0, 120));
+return page.concat(cut, seen.filter((e) => { const b = e.getBoundingClientRect(); return b.width > 0 && (b.right > innerWidth + 1 || b.left < -1); }).map((e) => e.outerHTML.slice(0, 120)));
 "#;
