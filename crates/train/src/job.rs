@@ -28,10 +28,16 @@ impl Method {
     /// (Yang et al., "Tensor Programs V", 2022): 2.9e-3 for the starter, 8.4e-4 for Qwen2.5 0.5B, 3.7e-4 for Llama 3.2 1B.
     pub fn learning_rate(self, width: usize) -> f64 {
         match self {
-            Method::Lora => (0.75 / width as f64).clamp(1e-4, 3e-3),
+            Method::Lora => two_digits((0.75 / width as f64).clamp(1e-4, 3e-3)),
             Method::Full => 5e-5,
         }
     }
+}
+
+/// A rate as a person would write it.
+fn two_digits(rate: f64) -> f64 {
+    let unit = 10f64.powi(1 - rate.log10().floor() as i32);
+    (rate * unit).round() / unit
 }
 
 /// A run to be done.
@@ -94,4 +100,16 @@ pub enum Outcome {
     Completed(crate::Summary),
     /// It was cancelled.
     Cancelled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wider_models_learn_in_smaller_steps() {
+        let rates = [64, 256, 384, 896, 2048, 8192].map(|width| Method::Lora.learning_rate(width));
+        assert_eq!(rates, [3e-3, 2.9e-3, 2e-3, 8.4e-4, 3.7e-4, 1e-4]);
+        assert_eq!(Method::Full.learning_rate(256), 5e-5);
+    }
 }
