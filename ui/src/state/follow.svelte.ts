@@ -39,6 +39,13 @@ export class FollowedRun {
     }
   }
 
+  /** The run's line says that it waits a moment after the event did: it is read until both agree. */
+  async #settle(): Promise<void> {
+    await this.refresh();
+    const lags = this.trace.ended?.event === 'paused' && this.details?.status === 'running';
+    if (lags && !this.#abort.signal.aborted) setTimeout(() => void this.#settle(), 200);
+  }
+
   async #watch(): Promise<void> {
     await this.refresh();
     if (!this.details) return;
@@ -83,7 +90,7 @@ export class FollowedRun {
   #take(events: Parameters<typeof applyEvent>[1][]): void {
     if (!events.length) return;
     for (const event of events) applyEvent(this.trace, event);
-    if (events.some((event) => event.event !== 'step' && event.event !== 'phase')) void this.refresh();
+    if (events.some((event) => event.event !== 'step' && event.event !== 'phase')) void this.#settle();
     // Painting takes from the processor that trains: a long run is painted more rarely.
     const n = this.trace.steps.step.length;
     this.#timer ??= setTimeout(() => {
