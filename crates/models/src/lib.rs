@@ -34,5 +34,5 @@ pub use leaf::{Gradients, Parameter};
 pub use lorikeet_kernels::{AdamWStep, Backend, Composed, Fused, KernelError, Precision, Spans, random};
 pub use model::Model;
 pub use projection::Projection;
-pub use save::{copy_companions, without_peft_prefix, write_file};
+pub use save::{copy_companions, write_file};
 pub use tokens::{LossSum, Recompute, Tokens};

@@ -12,8 +12,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
 
 use crate::{
-    AdapterConfig, Architecture, LoraSpec, Model, ModelError, ModelFiles, Result, Targets, Tokens,
-    names::{EncoderNames, PEFT_PREFIX},
+    AdapterConfig, Architecture, LoraSpec, Model, ModelError, ModelFiles, Result, Targets, Tokens, names::EncoderNames,
 };
 
 /// Writes a file whole or not at all: beside its place, flushed to the disk, then renamed.
@@ -153,11 +152,6 @@ pub fn copy_companions(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The parameter's name without what PEFT puts before it.
-pub fn without_peft_prefix(name: &str) -> &str {
-    name.strip_prefix(PEFT_PREFIX).unwrap_or(name)
 }
 
 fn pretty(value: &Value) -> String {
