@@ -47,7 +47,7 @@ pub(crate) fn of(app: &App, wanted: &Wanted, request: &RunRequest) -> Result<Run
     let passes = plan.settings.epochs;
     let share = n_examples as f64 / counted.all.n_examples.max(1) as f64;
     let n_tokens = (counted.all.n_tokens as f64 * share * passes) as u64;
-    let n_trainable = trainable(wanted);
+    let n_trainable = trainable(wanted, plan.settings.target_modules.as_deref().unwrap_or_default());
     let measured = Measured::of(app, &wanted.model.id)?;
     let checks = plan.evaluate_every.map_or(0, |every| plan.n_steps / every + 1) as f64;
     let check_tokens = counted.validation_tokens() as f64 * checks;
@@ -171,20 +171,12 @@ fn linears(config: &ModelConfig) -> (Vec<Linear>, usize) {
 }
 
 /// Numbers that move.
-fn trainable(wanted: &Wanted) -> u64 {
+fn trainable(wanted: &Wanted, names: &[String]) -> u64 {
     if wanted.method == Method::Full {
         return wanted.model.n_parameters;
     }
     let (maps, n_blocks) = linears(&wanted.config);
-    let named = wanted.settings.target_modules.clone();
-    let default = |name: &str| match wanted.task {
-        Task::Causal => true,
-        Task::Classify => ["query", "value", "q_lin", "v_lin"].contains(&name),
-    };
-    let covers = |name: &str| match &named {
-        None => default(name),
-        Some(names) => names.iter().any(|n| n == "all-linear" || n.rsplit('.').next() == Some(name)),
-    };
+    let covers = |name: &str| names.iter().any(|n| n == "all-linear" || n.rsplit('.').next() == Some(name));
     let per_block: usize = maps.iter().filter(|(name, ..)| covers(name)).map(|(_, rows, cols)| rows + cols).sum();
     let head = match &wanted.config.architecture {
         Architecture::Encoder(e) => {
