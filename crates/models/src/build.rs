@@ -10,6 +10,7 @@ use crate::{
     files::{WeightSource, stream_of},
     leaf::{Leaf, Parameter},
     names::PEFT_PREFIX,
+    norm::NormKind,
     projection::{Adapter, Projection},
 };
 
@@ -52,6 +53,19 @@ impl<'a, B: Backend> Builder<'a, B> {
     /// A vector such as a norm's weight or a bias, as (1, n).
     pub fn vector(&mut self, name: String, n: usize) -> Result<Leaf<B>> {
         self.leaf(name, 1, n, vec![n])
+    }
+
+    /// The weight of a norm. One to which the norm adds one starts at zero.
+    pub fn norm_weight(&mut self, name: String, n: usize, kind: NormKind) -> Result<Leaf<B>> {
+        let mut leaf = self.vector(name, n)?;
+        if kind == NormKind::RmsPlusOne && matches!(self.source, WeightSource::Fresh { .. }) {
+            let value = match &mut leaf {
+                Leaf::Frozen(value) => value,
+                Leaf::Trained(i) => &mut self.parameters[*i].value,
+            };
+            self.backend.scale(value, 0.0)?;
+        }
+        Ok(leaf)
     }
 
     /// The linear map at a module path, with an adapter where the path is a target.

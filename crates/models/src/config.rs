@@ -15,7 +15,7 @@ use self::{
     encoders::{bert, distilbert},
     keys::Keys,
 };
-use crate::{ModelError, Result};
+use crate::{ModelError, NormKind, Result};
 
 /// What a model is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,9 @@ pub struct DecoderSpec {
     pub head_dim: usize,
     /// Longest text, in tokens.
     pub max_positions: usize,
-    /// Added to the mean square in norms.
+    /// The norms.
+    pub norm: NormKind,
+    /// Added to the mean square (or the variance) in norms.
     pub norm_eps: f32,
     /// Rotary embedding.
     pub rope: Rope,

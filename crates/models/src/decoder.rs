@@ -12,6 +12,7 @@ use crate::{
     head::CausalHead,
     leaf::{Context, Gradients, InputGradient, Leaf},
     names::DecoderNames,
+    norm::Norm,
     projection::Projection,
     rotary,
     tokens::{Recompute, Tokens},
@@ -29,15 +30,14 @@ pub(crate) struct Decoder<B: Backend> {
 
 struct Block<B: Backend> {
     attention: AttentionShape,
-    eps: f32,
     activation: lorikeet_kernels::Activation,
-    input_norm: Leaf<B>,
+    input_norm: Norm<B>,
     q: Projection<B>,
     k: Projection<B>,
     v: Projection<B>,
     o: Projection<B>,
-    qk_norm: Option<(Leaf<B>, Leaf<B>)>,
-    post_norm: Leaf<B>,
+    qk_norm: Option<(Norm<B>, Norm<B>)>,
+    post_norm: Norm<B>,
     gate: Projection<B>,
     up: Projection<B>,
     down: Projection<B>,
@@ -102,8 +102,8 @@ impl<B: Backend> Block<B> {
         let at = |module: &str| DecoderNames::block(i, module);
         let (q_width, kv_width) = (spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim);
         let qk_norm = if spec.qk_norm {
-            let q = b.vector(at("self_attn.q_norm.weight"), spec.head_dim)?;
-            Some((q, b.vector(at("self_attn.k_norm.weight"), spec.head_dim)?))
+            let q = Norm::new(b, spec.norm, &at("self_attn.q_norm"), spec.head_dim, spec.norm_eps)?;
+            Some((q, Norm::new(b, spec.norm, &at("self_attn.k_norm"), spec.head_dim, spec.norm_eps)?))
         } else {
             None
         };
@@ -115,15 +115,14 @@ impl<B: Backend> Block<B> {
                 causal: true,
                 scale: 1.0 / (spec.head_dim as f32).sqrt(),
             },
-            eps: spec.norm_eps,
             activation: spec.activation,
-            input_norm: b.vector(at("input_layernorm.weight"), spec.width)?,
+            input_norm: Norm::new(b, spec.norm, &at("input_layernorm"), spec.width, spec.norm_eps)?,
             q: b.projection(at("self_attn.q_proj"), q_width, spec.width, spec.qkv_bias)?,
             k: b.projection(at("self_attn.k_proj"), kv_width, spec.width, spec.qkv_bias)?,
             v: b.projection(at("self_attn.v_proj"), kv_width, spec.width, spec.qkv_bias)?,
             o: b.projection(at("self_attn.o_proj"), spec.width, q_width, spec.output_bias)?,
             qk_norm,
-            post_norm: b.vector(at("post_attention_layernorm.weight"), spec.width)?,
+            post_norm: Norm::new(b, spec.norm, &at("post_attention_layernorm"), spec.width, spec.norm_eps)?,
             gate: b.projection(at("mlp.gate_proj"), spec.inner, spec.width, spec.mlp_bias)?,
             up: b.projection(at("mlp.up_proj"), spec.inner, spec.width, spec.mlp_bias)?,
             down: b.projection(at("mlp.down_proj"), spec.width, spec.inner, spec.mlp_bias)?,
@@ -139,7 +138,7 @@ impl<B: Backend> Block<B> {
         cache: Option<(&mut B::Tensor, &mut B::Tensor, usize)>,
     ) -> Result<(B::Tensor, Saved<B::Tensor>)> {
         let be = ctx.backend;
-        let n = be.rms_norm(x, self.input_norm.get(ctx), self.eps)?;
+        let n = self.input_norm.forward(ctx, x)?;
         let ((q, low_q), (k, low_k)) = (self.q.forward(ctx, &n)?, self.k.forward(ctx, &n)?);
         let (v, low_v) = self.v.forward(ctx, &n)?;
         let (raw, mut q, mut k) = self.norm_heads(ctx, q, k)?;
@@ -155,7 +154,7 @@ impl<B: Backend> Block<B> {
         };
         let (mut mid, low_o) = self.o.forward(ctx, &out)?;
         be.add(&mut mid, x)?;
-        let n = be.rms_norm(&mid, self.post_norm.get(ctx), self.eps)?;
+        let n = self.post_norm.forward(ctx, &mid)?;
         let ((gate, low_gate), (up, low_up)) = (self.gate.forward(ctx, &n)?, self.up.forward(ctx, &n)?);
         let (mut y, low_down) = self.down.forward(ctx, &be.gated(self.activation, &gate, &up)?)?;
         be.add(&mut y, &mid)?;
@@ -171,8 +170,8 @@ impl<B: Backend> Block<B> {
         k: B::Tensor,
     ) -> Result<(Option<(B::Tensor, B::Tensor)>, B::Tensor, B::Tensor)> {
         let Some((q_norm, k_norm)) = &self.qk_norm else { return Ok((None, q, k)) };
-        let normed_q = ctx.backend.rms_norm(&q, q_norm.get(ctx), self.eps)?;
-        let normed_k = ctx.backend.rms_norm(&k, k_norm.get(ctx), self.eps)?;
+        let normed_q = q_norm.forward(ctx, &q)?;
+        let normed_k = k_norm.forward(ctx, &k)?;
         Ok((Some((q, k)), normed_q, normed_k))
     }
 
@@ -196,17 +195,16 @@ impl<B: Backend> Block<B> {
         be.rotate(&mut dq, at.cos, at.sin, at.positions, true)?;
         be.rotate(&mut dk, at.cos, at.sin, at.positions, true)?;
         if let (Some((q_norm, k_norm)), Some((q, k))) = (&self.qk_norm, &s.raw) {
-            dq = be.rms_norm_backward(q, q_norm.get(ctx), self.eps, &dq, q_norm.gradient(grads))?;
-            dk = be.rms_norm_backward(k, k_norm.get(ctx), self.eps, &dk, k_norm.gradient(grads))?;
+            dq = q_norm.backward(ctx, grads, q, &dq)?;
+            dk = k_norm.backward(ctx, grads, k, &dk)?;
         }
-        let n = be.rms_norm(x, self.input_norm.get(ctx), self.eps)?;
+        let n = self.input_norm.forward(ctx, x)?;
         let mut dn = InputGradient::wanted(wanted || self.input_norm.is_trained());
         self.q.backward(ctx, grads, (&n, s.low.q.as_ref()), &dq, &mut dn)?;
         self.k.backward(ctx, grads, (&n, s.low.k.as_ref()), &dk, &mut dn)?;
         self.v.backward(ctx, grads, (&n, s.low.v.as_ref()), &dv, &mut dn)?;
         let Some(dn) = dn.into_sum() else { return Ok(None) };
-        let weight = self.input_norm.get(ctx);
-        let mut dx = be.rms_norm_backward(x, weight, self.eps, &dn, self.input_norm.gradient(grads))?;
+        let mut dx = self.input_norm.backward(ctx, grads, x, &dn)?;
         be.add(&mut dx, &dmid)?;
         Ok(Some(dx))
     }
@@ -227,13 +225,12 @@ impl<B: Backend> Block<B> {
         let Some(dh) = dh.into_sum() else { return Ok(dy) };
         let (dgate, dup) = be.gated_backward(self.activation, &s.gate, &s.up, &dh)?;
         drop(dh);
-        let n = be.rms_norm(&s.mid, self.post_norm.get(ctx), self.eps)?;
+        let n = self.post_norm.forward(ctx, &s.mid)?;
         let mut dn = InputGradient::Empty;
         self.gate.backward(ctx, grads, (&n, s.low.gate.as_ref()), &dgate, &mut dn)?;
         self.up.backward(ctx, grads, (&n, s.low.up.as_ref()), &dup, &mut dn)?;
         let Some(dn) = dn.into_sum() else { return Ok(dy) };
-        let weight = self.post_norm.get(ctx);
-        let mut dmid = be.rms_norm_backward(&s.mid, weight, self.eps, &dn, self.post_norm.gradient(grads))?;
+        let mut dmid = self.post_norm.backward(ctx, grads, &s.mid, &dn)?;
         be.add(&mut dmid, &dy)?;
         Ok(dmid)
     }

@@ -11,41 +11,10 @@ use crate::{
     build::Builder,
     leaf::{Context, Gradients, InputGradient, Leaf},
     names::EncoderNames,
+    norm::{Norm, NormKind},
     projection::Projection,
     tokens::{Recompute, Tokens},
 };
-
-/// Weight and bias of a layer norm.
-struct Norm<B: Backend> {
-    weight: Leaf<B>,
-    bias: Leaf<B>,
-    eps: f32,
-}
-
-impl<B: Backend> Norm<B> {
-    fn new(b: &mut Builder<'_, B>, path: &str, width: usize, eps: f32) -> Result<Self> {
-        let weight = b.vector(format!("{path}.weight"), width)?;
-        Ok(Self { weight, bias: b.vector(format!("{path}.bias"), width)?, eps })
-    }
-
-    fn forward(&self, ctx: Context<'_, B>, x: &B::Tensor) -> Result<B::Tensor> {
-        Ok(ctx.backend.layer_norm(x, self.weight.get(ctx), self.bias.get(ctx), self.eps)?)
-    }
-
-    fn backward(
-        &self,
-        ctx: Context<'_, B>,
-        grads: &mut Gradients<B>,
-        x: &B::Tensor,
-        dy: &B::Tensor,
-    ) -> Result<B::Tensor> {
-        let trained = match (&self.weight, &self.bias) {
-            (Leaf::Trained(w), Leaf::Trained(b)) => grads.0.get_disjoint_mut([*w, *b]).ok().map(|[w, b]| (w, b)),
-            _ => None,
-        };
-        Ok(ctx.backend.layer_norm_backward(x, self.weight.get(ctx), self.eps, dy, trained)?)
-    }
-}
 
 /// An encoder without its head.
 pub(crate) struct Encoder<B: Backend> {
@@ -124,10 +93,10 @@ impl<B: Backend> Block<B> {
             k: b.projection(at(names.key), c, c, true)?,
             v: b.projection(at(names.value), c, c, true)?,
             o: b.projection(at(names.output), c, c, true)?,
-            attention_norm: Norm::new(b, &at(names.attention_norm), c, spec.norm_eps)?,
+            attention_norm: Norm::new(b, NormKind::Layer, &at(names.attention_norm), c, spec.norm_eps)?,
             up: b.projection(at(names.up), spec.inner, c, true)?,
             down: b.projection(at(names.down), c, spec.inner, true)?,
-            output_norm: Norm::new(b, &at(names.output_norm), c, spec.norm_eps)?,
+            output_norm: Norm::new(b, NormKind::Layer, &at(names.output_norm), c, spec.norm_eps)?,
         })
     }
 
@@ -211,7 +180,7 @@ impl<B: Backend> Encoder<B> {
             Some(path) => Some(b.matrix(table(path), spec.token_types, spec.width)?),
             None => None,
         };
-        let norm = Norm::new(b, names.embedding_norm, spec.width, spec.norm_eps)?;
+        let norm = Norm::new(b, NormKind::Layer, names.embedding_norm, spec.width, spec.norm_eps)?;
         let blocks = (0..spec.layers).map(|i| Block::new(b, spec, names, i)).collect::<Result<_>>()?;
         Ok(Self { word, position, token_type, norm, blocks })
     }

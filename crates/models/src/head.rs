@@ -8,6 +8,7 @@ use crate::{
     build::Builder,
     leaf::{Context, Gradients, Leaf},
     names::DecoderNames,
+    norm::Norm,
 };
 
 /// Marks a token that is not supervised.
@@ -19,25 +20,24 @@ const ROWS_PER_CHUNK: (usize, usize) = (64, 1024);
 
 /// Final norm and vocabulary projection; `weight` is absent where the embedding serves.
 pub(crate) struct CausalHead<B: Backend> {
-    norm: Leaf<B>,
+    norm: Norm<B>,
     weight: Option<Leaf<B>>,
-    eps: f32,
     rows_per_chunk: usize,
 }
 
 impl<B: Backend> CausalHead<B> {
     pub fn new(b: &mut Builder<'_, B>, spec: &DecoderSpec) -> Result<Self> {
-        let norm = b.vector(format!("{}.weight", DecoderNames::FINAL_NORM), spec.width)?;
+        let norm = Norm::new(b, spec.norm, DecoderNames::FINAL_NORM, spec.width, spec.norm_eps)?;
         let name = format!("{}.weight", DecoderNames::HEAD);
         let weight = if spec.tied { None } else { Some(b.matrix(name, spec.vocabulary, spec.width)?) };
         let (least, most) = ROWS_PER_CHUNK;
         let rows_per_chunk = (LOGITS_PER_CHUNK / spec.vocabulary).clamp(least, most);
-        Ok(Self { norm, weight, eps: spec.norm_eps, rows_per_chunk })
+        Ok(Self { norm, weight, rows_per_chunk })
     }
 
     /// Logits (N, V) of hidden rows (N, C).
     pub fn logits(&self, ctx: Context<'_, B>, embedding: &Leaf<B>, hidden: &B::Tensor) -> Result<B::Tensor> {
-        let n = ctx.backend.rms_norm(hidden, self.norm.get(ctx), self.eps)?;
+        let n = self.norm.forward(ctx, hidden)?;
         let weight = self.weight.as_ref().unwrap_or(embedding);
         Ok(ctx.backend.matmul_nt(&n, weight.get(ctx))?)
     }
@@ -59,7 +59,7 @@ impl<B: Backend> CausalHead<B> {
         for rows in supervised.chunks(self.rows_per_chunk) {
             let chosen: Vec<u32> = rows.iter().map(|i| targets[*i as usize]).collect();
             let x = be.gather_rows(hidden, rows)?;
-            let n = be.rms_norm(&x, self.norm.get(ctx), self.eps)?;
+            let n = self.norm.forward(ctx, &x)?;
             let weight = self.weight.as_ref().unwrap_or(embedding);
             let mut logits = be.matmul_nt(&n, weight.get(ctx))?;
             sum += be.cross_entropy(&mut logits, &chosen, scale)?;
@@ -68,7 +68,7 @@ impl<B: Backend> CausalHead<B> {
                 be.add_matmul_tn(dw, 1.0, &logits, &n)?;
             }
             let dn = be.matmul_nn(&logits, weight.get(ctx))?;
-            let dx = be.rms_norm_backward(&x, self.norm.get(ctx), self.eps, &dn, self.norm.gradient(grads))?;
+            let dx = self.norm.backward(ctx, grads, &x, &dn)?;
             be.scatter_add_rows(dhidden, rows, &dx)?;
         }
         Ok((sum, dhidden))

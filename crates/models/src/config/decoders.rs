@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{DecoderSpec, keys::Keys};
-use crate::Result;
+use crate::{NormKind, Result};
 
 /// Llama, Qwen2 and Qwen3.
 pub(super) fn decoder(keys: &Keys<'_>) -> Result<DecoderSpec> {
@@ -20,6 +20,7 @@ pub(super) fn decoder(keys: &Keys<'_>) -> Result<DecoderSpec> {
         kv_heads: keys.count_or("num_key_value_heads", Some(heads))?,
         head_dim: keys.count_or("head_dim", Some(width / heads))?,
         max_positions: keys.positions()?,
+        norm: NormKind::Rms,
         norm_eps: keys.number("rms_norm_eps")? as f32,
         rope: keys.rope()?,
         qkv_bias: keys.flag("attention_bias", keys.model_type == "qwen2"),
