@@ -11,10 +11,12 @@ mod pointwise;
 mod products;
 mod rows;
 
+use std::borrow::Cow;
+
 use candle_core::{DType, Device, DeviceLocation, Tensor};
 
 pub use self::operand::DeviceMatrix;
-use self::operand::{expect_equal, expect_indices, expect_one_per_row};
+use self::operand::{StoredBlocks, expect_equal, expect_indices, expect_one_per_row, ordered};
 use crate::{Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Precision, Result, Spans};
 
 /// A candle device and its operations.
@@ -83,10 +85,11 @@ impl Backend for Composed {
             Precision::F32 => DType::F32,
             Precision::F16 => DType::F16,
             Precision::Bf16 => DType::BF16,
+            _ => return StoredBlocks::new(matrix, &self.device).map(DeviceMatrix::blocks),
         };
         let shape = [matrix.rows(), matrix.cols()];
-        let tensor = Tensor::from_raw_buffer(matrix.bytes(), dtype, &shape, &self.device)?;
-        Ok(DeviceMatrix::frozen(tensor))
+        let stored = Tensor::from_raw_buffer(matrix.stored_bytes(), dtype, &shape, &self.device)?;
+        Ok(DeviceMatrix::frozen(ordered(stored, matrix.order())?))
     }
 
     fn zeros(&self, rows: usize, cols: usize) -> Result<DeviceMatrix> {
@@ -95,13 +98,14 @@ impl Backend for Composed {
 
     fn duplicate(&self, x: &DeviceMatrix) -> Result<DeviceMatrix> {
         // A true copy: `write_rows` changes numbers where they lie.
-        let copy =
-            if x.tensor().dtype() == DType::F32 { x.tensor().copy()? } else { x.tensor().to_dtype(DType::F32)? };
-        Ok(DeviceMatrix::new(copy))
+        Ok(DeviceMatrix::new(match x.widened()? {
+            Cow::Borrowed(numbers) => numbers.copy()?,
+            Cow::Owned(numbers) => numbers,
+        }))
     }
 
     fn download(&self, x: &DeviceMatrix) -> Result<Vec<f32>> {
-        Ok(x.tensor().to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+        Ok(x.widened()?.flatten_all()?.to_vec1()?)
     }
 
     fn overwrite(&self, x: &mut DeviceMatrix, data: &[f32]) -> Result<()> {

@@ -26,6 +26,18 @@ pub enum KernelError {
         /// Numbers found.
         found: usize,
     },
+    /// Rows that cannot be cut into blocks.
+    #[error(
+        "`{precision}` stores numbers in blocks of {block}, and rows of {cols} numbers are no whole number of them"
+    )]
+    Blocks {
+        /// The precision.
+        precision: &'static str,
+        /// Numbers of a block.
+        block: usize,
+        /// Numbers of a row.
+        cols: usize,
+    },
     /// An index beyond the table it points into.
     #[error("`{op}` was given the index {index} for a table of {rows} rows")]
     Index {

@@ -3,6 +3,7 @@
 //! blocks are added in their order.
 
 mod attention;
+mod blocks;
 mod math;
 pub mod pool;
 mod product;
@@ -20,10 +21,25 @@ use self::{
     product::{FEW_ROWS, Operand, Product, few_rows, product},
     tensor::Data,
 };
-use crate::{Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Result, Spans};
+use crate::{
+    Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Precision, Result, RowOrder, Spans,
+};
 
 /// Numbers of one block of element-wise work: fits the second-level cache and is worth a task.
 const BLOCK: usize = 1 << 14;
+
+/// Numbers of a narrow weight that exist as 32-bit floats at a time: whole rows, enough for a product to be worth its
+/// start, few enough for the cache.
+const TILE: usize = 1 << 20;
+
+/// Stored `bytes` of some precision, whole blocks, as 32-bit floats.
+pub(crate) fn widen(precision: Precision, bytes: &[u8], out: &mut [f32]) {
+    if precision.is_blocks() {
+        blocks::widen_blocks(precision, bytes, out);
+    } else {
+        rows::widen_floats(precision, bytes, out);
+    }
+}
 
 /// The CPU, with a number of worker threads.
 #[derive(Clone)]
@@ -63,18 +79,27 @@ impl Fused {
         if written == rows { self.take(rows, cols) } else { self.pool.zeros(rows * cols) }
     }
 
-    /// The numbers of a weight, widened into scratch where it is stored narrow.
-    fn widened<'a>(&self, w: &'a Tensor, scratch: &'a mut Option<Buffer>) -> &'a [f32] {
-        if let Some(numbers) = w.as_f32() {
-            return numbers;
+    /// Hands out the rows of a weight as 32-bit floats: all at once where they lie so, else tile by tile through one
+    /// scratch buffer, always in the same tiles.
+    fn in_tiles(&self, w: &Tensor, mut use_tile: impl FnMut(Range<usize>, &[f32])) {
+        let (Data::Stored(matrix), None) = (&w.data, w.as_f32()) else {
+            return use_tile(0..w.rows, w.as_f32().unwrap_or_default());
+        };
+        let cols = w.cols.max(1);
+        let (rows_per_tile, rows_per_block) = ((TILE / cols).max(1), (BLOCK / cols).max(1));
+        let mut scratch = self.take(rows_per_tile.min(w.rows), w.cols);
+        let mut from = 0;
+        loop {
+            let to = (from + rows_per_tile).min(w.rows);
+            let tile = &mut scratch[..(to - from) * w.cols];
+            let blocks = tile.par_chunks_mut(rows_per_block * cols).enumerate();
+            blocks.for_each(|(i, out)| matrix.widen_rows(from + i * rows_per_block, out));
+            use_tile(from..to, tile);
+            from = to;
+            if from >= w.rows {
+                return;
+            }
         }
-        let buffer = scratch.insert(self.take(w.rows, w.cols));
-        if let Data::Stored(matrix) = &w.data {
-            let rows_per_block = (BLOCK / w.cols.max(1)).max(1);
-            let blocks = buffer.par_chunks_mut(rows_per_block * w.cols.max(1)).enumerate();
-            blocks.for_each(|(i, out)| matrix.widen_rows(i * rows_per_block, out));
-        }
-        buffer
     }
 
     fn nt(&self, y: &mut [f32], alpha: f32, accumulate: bool, x: &Tensor, w: &Tensor) -> Result<()> {
@@ -84,18 +109,21 @@ impl Fused {
             few_rows(p, y, numbers, |row, scratch| weight_row(w, row, scratch));
             return Ok(());
         }
-        let mut scratch = None;
-        let weight = self.widened(w, &mut scratch);
-        product(p, y, w.rows, Operand::rows(numbers, x.cols), Operand::transposed(weight, w.cols));
+        self.in_tiles(w, |rows, tile| {
+            let (p, y) = (Product { n: rows.len(), ..p }, y.get_mut(rows.start..).unwrap_or_default());
+            product(p, y, w.rows, Operand::rows(numbers, x.cols), Operand::transposed(tile, w.cols));
+        });
         Ok(())
     }
 
     fn nn(&self, y: &mut [f32], alpha: f32, accumulate: bool, x: &Tensor, w: &Tensor) -> Result<()> {
         let numbers = x.read("matmul_nn")?;
-        let mut scratch = None;
-        let weight = self.widened(w, &mut scratch);
         let p = Product { m: x.rows, n: w.cols, k: x.cols, alpha, accumulate, threads: self.threads };
-        product(p, y, w.cols, Operand::rows(numbers, x.cols), Operand::rows(weight, w.cols));
+        self.in_tiles(w, |rows, tile| {
+            let p = Product { k: rows.len(), accumulate: accumulate || rows.start > 0, ..p };
+            let x = Operand::rows(numbers.get(rows.start..).unwrap_or_default(), x.cols);
+            product(p, y, w.cols, x, Operand::rows(tile, w.cols));
+        });
         Ok(())
     }
 
@@ -173,7 +201,8 @@ impl Backend for Fused {
     }
 
     fn weight(&self, matrix: &HostMatrix) -> Result<Tensor> {
-        if matrix.precision() == crate::Precision::F32 && matrix.as_f32().is_none() {
+        let is_plain = matrix.precision() == Precision::F32 && matrix.order() == RowOrder::Stored;
+        if is_plain && matrix.as_f32().is_none() {
             let data = Data::Copied(self.pool.adopt(matrix.to_f32()));
             return Ok(Tensor { rows: matrix.rows(), cols: matrix.cols(), data });
         }

@@ -10,10 +10,13 @@ pub mod composed;
 mod error;
 pub mod fused;
 mod matrix;
+mod precision;
+mod quantise;
 pub mod random;
 
 pub use backend::{Activation, AdamWStep, AttentionShape, Backend, Spans};
 pub use composed::Composed;
 pub use error::{KernelError, Result};
 pub use fused::Fused;
-pub use matrix::{HostMatrix, Precision};
+pub use matrix::{HostMatrix, RowOrder};
+pub use precision::Precision;

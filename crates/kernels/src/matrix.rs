@@ -2,28 +2,7 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use crate::{KernelError, Result};
-
-/// The number format of stored weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// IEEE 754 binary32.
-    F32,
-    /// IEEE 754 binary16.
-    F16,
-    /// The upper half of a binary32.
-    Bf16,
-}
-
-impl Precision {
-    /// Bytes of one number.
-    pub fn n_bytes(self) -> usize {
-        match self {
-            Precision::F32 => 4,
-            Precision::F16 | Precision::Bf16 => 2,
-        }
-    }
-}
+use crate::{KernelError, Precision, Result};
 
 /// A row-major `rows` x `cols` matrix inside shared bytes (a memory-mapped file, usually).
 #[derive(Clone)]
@@ -33,11 +12,52 @@ pub struct HostMatrix {
     precision: Precision,
     rows: usize,
     cols: usize,
+    order: RowOrder,
+}
+
+/// Where the rows of a matrix lie among the stored ones: the two ways of keeping the pairs of channels that rotary
+/// positions turn. Published weights keep the first halves of all pairs of a head before the second halves; the `llama`
+/// architecture of GGUF keeps each pair together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowOrder {
+    /// As stored.
+    Stored,
+    /// The matrix has halves one behind the other, the file has pairs; heads have this many rows.
+    HalvesFromPairs(usize),
+    /// The matrix has pairs, the file has halves one behind the other; heads have this many rows.
+    PairsFromHalves(usize),
+}
+
+impl RowOrder {
+    /// The stored row that is row `row` of the matrix.
+    fn stored(self, row: usize) -> usize {
+        match self {
+            Self::Stored => row,
+            Self::HalvesFromPairs(head) => {
+                let (start, i, half) = (row / head * head, row % head, head / 2);
+                start + 2 * (i % half) + i / half
+            }
+            Self::PairsFromHalves(head) => {
+                let (start, i, half) = (row / head * head, row % head, head / 2);
+                start + i % 2 * half + i / 2
+            }
+        }
+    }
+
+    /// Whether `rows` rows are whole heads of pairs.
+    fn fits(self, rows: usize) -> bool {
+        match self {
+            Self::Stored => true,
+            Self::HalvesFromPairs(head) | Self::PairsFromHalves(head) => {
+                head >= 2 && head.is_multiple_of(2) && rows.is_multiple_of(head)
+            }
+        }
+    }
 }
 
 impl fmt::Debug for HostMatrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HostMatrix({:?} {} x {})", self.precision, self.rows, self.cols)
+        write!(f, "HostMatrix({} {} x {})", self.precision.name(), self.rows, self.cols)
     }
 }
 
@@ -45,7 +65,8 @@ impl HostMatrix {
     /// The matrix at `range` of `bytes` (little-endian).
     ///
     /// # Errors
-    /// [`KernelError::Length`] where the range does not hold exactly `rows * cols` numbers.
+    /// [`KernelError::Blocks`] where a row is no whole number of blocks, [`KernelError::Length`] where the range does not
+    /// hold exactly `rows * cols` numbers.
     pub fn new(
         bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
         range: Range<usize>,
@@ -53,12 +74,39 @@ impl HostMatrix {
         rows: usize,
         cols: usize,
     ) -> Result<Self> {
-        let expected = rows.checked_mul(cols).and_then(|n| n.checked_mul(precision.n_bytes()));
+        let block = precision.block_len();
+        if !cols.is_multiple_of(block) {
+            return Err(KernelError::Blocks { precision: precision.name(), block, cols });
+        }
+        let expected = precision.row_bytes(cols).and_then(|n| n.checked_mul(rows));
         let found = range.end.saturating_sub(range.start);
         if expected != Some(found) || (*bytes).as_ref().len() < range.end {
-            return Err(KernelError::Length { rows, cols, found: found / precision.n_bytes() });
+            return Err(KernelError::Length { rows, cols, found: found / precision.block_bytes() * block });
         }
-        Ok(Self { bytes, range, precision, rows, cols })
+        Ok(Self { bytes, range, precision, rows, cols, order: RowOrder::Stored })
+    }
+
+    /// A matrix of 32-bit floats that is held in memory.
+    ///
+    /// # Errors
+    /// [`KernelError::Length`] where there are not `rows * cols` numbers.
+    pub fn from_f32(numbers: &[f32], rows: usize, cols: usize) -> Result<Self> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let range = 0..bytes.len();
+        Self::new(Arc::new(bytes), range, Precision::F32, rows, cols)
+    }
+
+    /// The same bytes with the rows in another order; what is asked for by row comes in that order, and nothing is copied.
+    ///
+    /// # Errors
+    /// [`KernelError::Shape`] where the rows are not whole heads of an even size.
+    pub fn in_order(mut self, order: RowOrder) -> Result<Self> {
+        if !order.fits(self.rows) {
+            let head = if let RowOrder::HalvesFromPairs(n) | RowOrder::PairsFromHalves(n) = order { n } else { 0 };
+            return Err(KernelError::Shape { op: "in_order", left: (self.rows, self.cols), right: (head, self.cols) });
+        }
+        self.order = order;
+        Ok(self)
     }
 
     /// Rows.
@@ -76,28 +124,49 @@ impl HostMatrix {
         self.precision
     }
 
-    /// The little-endian bytes.
-    pub fn bytes(&self) -> &[u8] {
+    /// Where the rows lie among the stored ones.
+    pub fn order(&self) -> RowOrder {
+        self.order
+    }
+
+    /// All stored bytes, little-endian, the rows as they are stored.
+    pub fn stored_bytes(&self) -> &[u8] {
         (*self.bytes).as_ref().get(self.range.clone()).unwrap_or_default()
     }
 
-    /// The numbers in place, where they are 32-bit floats on a 4-byte boundary.
+    /// The bytes of row `row`; empty beyond the last.
+    pub fn row_bytes(&self, row: usize) -> &[u8] {
+        let width = self.width();
+        let start = self.order.stored(row) * width;
+        self.stored_bytes().get(start..start + width).unwrap_or_default()
+    }
+
+    /// Bytes of a row.
+    fn width(&self) -> usize {
+        self.range.len().checked_div(self.rows).unwrap_or_default()
+    }
+
+    /// The numbers in place, where they are 32-bit floats on a 4-byte boundary in the order of the matrix.
     pub fn as_f32(&self) -> Option<&[f32]> {
-        if self.precision != Precision::F32 || cfg!(target_endian = "big") {
+        if self.precision != Precision::F32 || self.order != RowOrder::Stored || cfg!(target_endian = "big") {
             return None;
         }
         #[allow(unsafe_code)]
         // SAFETY: every bit pattern is an f32; `align_to` puts only aligned, complete values into the middle part.
-        let (before, numbers, after) = unsafe { self.bytes().align_to::<f32>() };
+        let (before, numbers, after) = unsafe { self.stored_bytes().align_to::<f32>() };
         (before.is_empty() && after.is_empty()).then_some(numbers)
     }
 
     /// Widens the numbers of rows `from..from + out.len() / cols` into `out`.
     pub fn widen_rows(&self, from: usize, out: &mut [f32]) {
-        let width = self.precision.n_bytes();
-        let start = from * self.cols * width;
-        let bytes = self.bytes().get(start..start + out.len() * width).unwrap_or_default();
-        crate::fused::rows::widen(self.precision, bytes, out);
+        if self.order == RowOrder::Stored {
+            let (width, n) = (self.width(), out.len().checked_div(self.cols).unwrap_or_default());
+            let bytes = self.stored_bytes().get(from * width..(from + n) * width).unwrap_or_default();
+            return crate::fused::widen(self.precision, bytes, out);
+        }
+        for (i, out) in out.chunks_exact_mut(self.cols.max(1)).enumerate() {
+            crate::fused::widen(self.precision, self.row_bytes(from + i), out);
+        }
     }
 
     /// All numbers as 32-bit floats.

@@ -1,8 +1,6 @@
 //! Matrix products; a narrow weight is widened for the time of its product.
 
-use std::borrow::Cow;
-
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use super::{DeviceMatrix, expect_equal};
 use crate::{KernelError, Result};
@@ -10,13 +8,13 @@ use crate::{KernelError, Result};
 /// `x wᵀ`: (N, in) with (out, in) to (N, out).
 pub(super) fn nt(op: &'static str, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<Tensor> {
     expect_inner(op, x, w, x.shape().1, w.shape().1)?;
-    Ok(x.floats(op)?.matmul(&widened(w)?.t()?)?)
+    Ok(x.floats(op)?.matmul(&w.widened()?.t()?)?)
 }
 
 /// `x w`: (N, out) with (out, in) to (N, in).
 pub(super) fn nn(op: &'static str, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<Tensor> {
     expect_inner(op, x, w, x.shape().1, w.shape().0)?;
-    Ok(x.floats(op)?.matmul(widened(w)?.as_ref())?)
+    Ok(x.floats(op)?.matmul(w.widened()?.as_ref())?)
 }
 
 /// `xᵀ y`: (N, a) with (N, b) to (a, b).
@@ -32,13 +30,6 @@ pub(super) fn accumulate(op: &'static str, y: &mut DeviceMatrix, alpha: f32, pro
     let y = y.owned(op)?;
     *y = y.add(&scaled)?;
     Ok(())
-}
-
-fn widened(x: &DeviceMatrix) -> Result<Cow<'_, Tensor>> {
-    Ok(match x.tensor().dtype() {
-        DType::F32 => Cow::Borrowed(x.tensor()),
-        _ => Cow::Owned(x.tensor().to_dtype(DType::F32)?),
-    })
 }
 
 fn expect_inner(op: &'static str, x: &DeviceMatrix, w: &DeviceMatrix, left: usize, right: usize) -> Result<()> {

@@ -1,14 +1,13 @@
 //! Operations that choose or place rows: embedding and its backward, key/value caches, rotary positions.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use super::{DeviceMatrix, expect_equal, expect_indices, expect_one_per_row};
 use crate::{KernelError, Result};
 
 pub(super) fn gather(table: &DeviceMatrix, rows: &[u32]) -> Result<Tensor> {
     expect_indices("gather_rows", rows, table.shape().0)?;
-    let indices = Tensor::from_slice(rows, rows.len(), table.tensor().device())?;
-    Ok(table.tensor().index_select(&indices, 0)?.to_dtype(DType::F32)?)
+    table.chosen(rows)
 }
 
 pub(super) fn scatter_add(g: &mut DeviceMatrix, rows: &[u32], x: &DeviceMatrix) -> Result<()> {

@@ -14,8 +14,8 @@ macro_rules! vectorised {
 }
 
 vectorised! {
-    /// Little-endian `bytes` of some precision as 32-bit floats.
-    pub fn widen(precision: Precision, bytes: &[u8], out: &mut [f32]) {
+    /// Little-endian floats of some precision as 32-bit ones; [`widen`](super::widen) takes blocks too.
+    pub fn widen_floats(precision: Precision, bytes: &[u8], out: &mut [f32]) {
         match precision {
             Precision::F32 => {
                 for (o, b) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
@@ -32,6 +32,7 @@ vectorised! {
                     *o = f16::from_le_bytes(*b).to_f32();
                 }
             }
+            _ => {}
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod activations;
 mod attention;
+mod blocks;
 mod determinism;
 mod equality;
 mod harness;

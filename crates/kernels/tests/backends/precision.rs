@@ -25,14 +25,14 @@ fn stored(x: &Matrix, precision: Precision, offset: usize) -> (HostMatrix, Matri
     let rounded = x.map(|v| match precision {
         Precision::F32 => f64::from(v as f32),
         Precision::F16 => f16::from_f64(v).to_f64(),
-        Precision::Bf16 => bf16::from_f64(v).to_f64(),
+        _ => bf16::from_f64(v).to_f64(),
     });
     let mut bytes = vec![0xA5u8; offset];
     for v in &rounded.data {
         match precision {
             Precision::F32 => bytes.extend((*v as f32).to_le_bytes()),
             Precision::F16 => bytes.extend(f16::from_f64(*v).to_le_bytes()),
-            Precision::Bf16 => bytes.extend(bf16::from_f64(*v).to_le_bytes()),
+            _ => bytes.extend(bf16::from_f64(*v).to_le_bytes()),
         }
     }
     let range = offset..bytes.len();
