@@ -12,9 +12,10 @@ pub struct Room {
 /// From the ground up: a room uses only rooms above it in this list.
 pub const ROOMS: &[Room] = &[
     Room { name: "kernels", uses: &[] },
-    Room { name: "data", uses: &[] },
+    Room { name: "gguf", uses: &[] },
+    Room { name: "data", uses: &["gguf"] },
     Room { name: "registry", uses: &[] },
-    Room { name: "models", uses: &["kernels"] },
+    Room { name: "models", uses: &["kernels", "gguf"] },
     Room { name: "generate", uses: &["models"] },
     Room { name: "train", uses: &["kernels", "models", "data", "generate"] },
     Room { name: "jobs", uses: &["train", "generate", "data", "models", "registry"] },
