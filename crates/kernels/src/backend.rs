@@ -34,6 +34,40 @@ pub struct AttentionShape {
     pub causal: bool,
     /// Multiplies the scores before the softmax; usually `1 / sqrt(D)`.
     pub scale: f32,
+    /// A query sees only keys that are fewer places away than this, its own place counted.
+    pub window: Option<usize>,
+    /// A scaled score `s` becomes `cap tanh(s / cap)` before the softmax.
+    pub softcap: Option<f32>,
+}
+
+impl AttentionShape {
+    /// Every head with keys and values of its own, each query seeing every key: an encoder's attention.
+    pub fn full(heads: usize, head_dim: usize) -> Self {
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        Self { heads, kv_heads: heads, head_dim, causal: false, scale, window: None, softcap: None }
+    }
+
+    /// The keys, counted from the first of a sequence, that its query `n` sees; the last query stands at the last key.
+    pub fn visible(&self, n: usize, n_queries: usize, n_keys: usize) -> Range<usize> {
+        let place = (n_keys + n).saturating_sub(n_queries);
+        let start = self.window.map_or(0, |window| (place + 1).saturating_sub(window));
+        match (self.causal, self.window) {
+            (true, _) => start..place + 1,
+            (false, Some(window)) => start..n_keys.min(place.saturating_add(window)),
+            (false, None) => 0..n_keys,
+        }
+    }
+
+    /// Whether so many queries of one sequence can stand among so many keys.
+    pub(crate) fn places(&self, n_queries: usize, n_keys: usize) -> bool {
+        if self.causal || self.window.is_some() { n_queries <= n_keys } else { n_keys > 0 }
+    }
+
+    /// Whether the sizes go together.
+    pub(crate) fn is_whole(&self) -> bool {
+        let heads = self.kv_heads > 0 && self.heads.is_multiple_of(self.kv_heads);
+        heads && self.head_dim > 0 && self.window != Some(0)
+    }
 }
 
 /// Which rows belong to one sequence. Sequence `s` has the query rows `queries[s]` and sees the key rows `keys[s]`; the
@@ -125,6 +159,11 @@ pub trait Backend: Send + Sync {
     /// `target[at + n] = x[n]`. A key/value cache takes new rows this way.
     fn write_rows(&self, target: &mut Self::Tensor, at: usize, x: &Self::Tensor) -> Result<()>;
 
+    /// The columns `columns` of `x`: one of several results that were computed as one.
+    fn columns(&self, x: &Self::Tensor, columns: Range<usize>) -> Result<Self::Tensor>;
+    /// `parts` side by side, which have equally many rows. The backward of [`Backend::columns`].
+    fn join_columns(&self, parts: &[&Self::Tensor]) -> Result<Self::Tensor>;
+
     // ---- element-wise
 
     /// `y += x`.
@@ -149,6 +188,11 @@ pub trait Backend: Send + Sync {
         up: &Self::Tensor,
         dh: &Self::Tensor,
     ) -> Result<(Self::Tensor, Self::Tensor)>;
+
+    /// `y = cap tanh(y / cap)`.
+    fn softcap(&self, y: &mut Self::Tensor, cap: f32) -> Result<()>;
+    /// `dy *= 1 - (y / cap)²`, where `y` is what [`Backend::softcap`] made.
+    fn softcap_backward(&self, y: &Self::Tensor, dy: &mut Self::Tensor, cap: f32) -> Result<()>;
 
     // ---- norms
 
@@ -178,16 +222,17 @@ pub trait Backend: Send + Sync {
 
     // ---- attention
 
-    /// Rotates each head's halves: `(a, b) -> (a cos - b sin, b cos + a sin)` at the angles of `positions[n]`
-    /// (Su et al., 2021, in the half-split form of published weights). `cos` and `sin` are (P, D / 2). With `inverse` the
-    /// angle is negated, which is also the backward.
+    /// Rotates the halves of the first channels of each head: `(a, b) -> (a cos - b sin, b cos + a sin)` (Su et al., 2021, in
+    /// the half-split form of published weights). `cos` and `sin` are (N, R / 2), an angle per row and pair of channels; of
+    /// the `head_dim` channels of a head the first `R` are rotated. With `backward` the map is transposed, which negates the
+    /// angles.
     fn rotate(
         &self,
         x: &mut Self::Tensor,
         cos: &Self::Tensor,
         sin: &Self::Tensor,
-        positions: &[u32],
-        inverse: bool,
+        head_dim: usize,
+        backward: bool,
     ) -> Result<()>;
     /// Softmax attention of q (N, H D) over k and v (M, G D): returns the output (N, H D) and the logarithm of each
     /// softmax's denominator (N, H), which the backward needs.

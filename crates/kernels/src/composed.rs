@@ -11,7 +11,7 @@ mod pointwise;
 mod products;
 mod rows;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use candle_core::{DType, Device, DeviceLocation, Tensor};
 
@@ -153,6 +153,14 @@ impl Backend for Composed {
         rows::write(target, at, x)
     }
 
+    fn columns(&self, x: &DeviceMatrix, columns: Range<usize>) -> Result<DeviceMatrix> {
+        rows::columns(x, columns).map(DeviceMatrix::new)
+    }
+
+    fn join_columns(&self, parts: &[&DeviceMatrix]) -> Result<DeviceMatrix> {
+        rows::join_columns(parts).map(DeviceMatrix::new)
+    }
+
     fn add(&self, y: &mut DeviceMatrix, x: &DeviceMatrix) -> Result<()> {
         pointwise::add(y, x)
     }
@@ -194,6 +202,20 @@ impl Backend for Composed {
         Ok((DeviceMatrix::new(dgate), DeviceMatrix::new(dup)))
     }
 
+    fn softcap(&self, y: &mut DeviceMatrix, cap: f32) -> Result<()> {
+        let y = y.owned("softcap")?;
+        *y = pointwise::capped(y, cap)?;
+        Ok(())
+    }
+
+    fn softcap_backward(&self, y: &DeviceMatrix, dy: &mut DeviceMatrix, cap: f32) -> Result<()> {
+        expect_equal("softcap_backward", y.shape(), dy.shape())?;
+        let slope = pointwise::cap_slope(y.floats("softcap_backward")?, cap)?;
+        let dy = dy.owned("softcap_backward")?;
+        *dy = dy.mul(&slope)?;
+        Ok(())
+    }
+
     fn rms_norm(&self, x: &DeviceMatrix, w: &DeviceMatrix, eps: f32) -> Result<DeviceMatrix> {
         norms::rms(x, w, eps).map(DeviceMatrix::new)
     }
@@ -229,10 +251,10 @@ impl Backend for Composed {
         x: &mut DeviceMatrix,
         cos: &DeviceMatrix,
         sin: &DeviceMatrix,
-        positions: &[u32],
-        inverse: bool,
+        head_dim: usize,
+        backward: bool,
     ) -> Result<()> {
-        rows::rotate(x, cos, sin, positions, inverse)
+        rows::rotate(x, cos, sin, head_dim, backward)
     }
 
     fn attention(

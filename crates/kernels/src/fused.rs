@@ -32,6 +32,9 @@ const BLOCK: usize = 1 << 14;
 /// start, few enough for the cache.
 const TILE: usize = 1 << 20;
 
+/// Rows that are worth a task when columns are copied.
+const ROWS_PER_COPY: usize = 64;
+
 /// Stored `bytes` of some precision, whole blocks, as 32-bit floats.
 pub(crate) fn widen(precision: Precision, bytes: &[u8], out: &mut [f32]) {
     if precision.is_blocks() {
@@ -169,14 +172,13 @@ fn check_rows(op: &'static str, rows: &[u32], table: usize) -> Result<()> {
 }
 
 fn check_attention(shape: AttentionShape, spans: &Spans, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<()> {
-    let heads_fit = shape.kv_heads > 0 && shape.heads.is_multiple_of(shape.kv_heads) && shape.head_dim > 0;
     let widths_fit = q.cols == shape.heads * shape.head_dim && k.cols == shape.kv_heads * shape.head_dim;
-    check("attention", q, k, heads_fit && widths_fit)?;
+    check("attention", q, k, shape.is_whole() && widths_fit)?;
     same_shape("attention", k, v)?;
     let within = |spans: &[Range<usize>], rows| spans.iter().all(|r| r.start <= r.end && r.end <= rows);
     let inside = within(&spans.queries, q.rows) && within(&spans.keys, k.rows);
-    let sees = |q: &Range<usize>, k: &Range<usize>| if shape.causal { q.len() <= k.len() } else { !k.is_empty() };
-    let ordered = spans.queries.iter().zip(&spans.keys).all(|(q, k)| q.is_empty() || sees(q, k));
+    let mut pairs = spans.queries.iter().zip(&spans.keys);
+    let ordered = pairs.all(|(q, k)| q.is_empty() || shape.places(q.len(), k.len()));
     let disjoint = spans.queries.windows(2).all(|w| w[0].end <= w[1].start)
         && spans.keys.windows(2).all(|w| w[0].end <= w[1].start);
     check("attention", q, k, inside && ordered && disjoint && spans.queries.len() == spans.keys.len())
@@ -310,6 +312,32 @@ impl Backend for Fused {
         Ok(())
     }
 
+    fn columns(&self, x: &Tensor, columns: Range<usize>) -> Result<Tensor> {
+        let n = columns.len();
+        if columns.start > columns.end || columns.end > x.cols {
+            return Err(KernelError::Shape { op: "columns", left: x.shape(), right: (columns.start, columns.end) });
+        }
+        let mut y = self.take(x.rows, n);
+        let rows = y.par_chunks_exact_mut(n.max(1)).zip(x.read("columns")?.par_chunks_exact(x.cols.max(1)));
+        rows.with_min_len(ROWS_PER_COPY).for_each(|(y, x)| y.copy_from_slice(&x[columns.clone()]));
+        Ok(Tensor::owned(y, x.rows, n))
+    }
+
+    fn join_columns(&self, parts: &[&Tensor]) -> Result<Tensor> {
+        let (rows, cols) = (parts.first().map_or(0, |p| p.rows), parts.iter().map(|p| p.cols).sum());
+        let mut y = self.take(rows, cols);
+        let mut from = 0;
+        for part in parts {
+            check("join_columns", parts[0], part, part.rows == rows)?;
+            let ends = from..from + part.cols;
+            let x = part.read("join_columns")?.par_chunks_exact(part.cols.max(1));
+            let rows = y.par_chunks_exact_mut(cols.max(1)).zip(x).with_min_len(ROWS_PER_COPY);
+            rows.for_each(|(y, x)| y[ends.clone()].copy_from_slice(x));
+            from = ends.end;
+        }
+        Ok(Tensor::owned(y, rows, cols))
+    }
+
     fn add(&self, y: &mut Tensor, x: &Tensor) -> Result<()> {
         same_shape("add", y, x)?;
         let x = x.read("add")?;
@@ -366,6 +394,19 @@ impl Backend for Fused {
         let outputs = dgate.par_chunks_mut(BLOCK).zip(dup.par_chunks_mut(BLOCK));
         inputs.zip(outputs).for_each(|(((g, u), dh), (dg, du))| rows::gated_backward(f, g, u, dh, dg, du));
         Ok((Tensor::owned(dgate, gate.rows, gate.cols), Tensor::owned(dup, gate.rows, gate.cols)))
+    }
+
+    fn softcap(&self, y: &mut Tensor, cap: f32) -> Result<()> {
+        y.write("softcap")?.par_chunks_mut(BLOCK).for_each(|y| rows::softcap(y, cap));
+        Ok(())
+    }
+
+    fn softcap_backward(&self, y: &Tensor, dy: &mut Tensor, cap: f32) -> Result<()> {
+        same_shape("softcap_backward", y, dy)?;
+        let y = y.read("softcap_backward")?.par_chunks(BLOCK);
+        let blocks = dy.write("softcap_backward")?.par_chunks_mut(BLOCK).zip(y);
+        blocks.for_each(|(dy, y)| rows::softcap_backward(y, dy, cap));
+        Ok(())
     }
 
     fn rms_norm(&self, x: &Tensor, w: &Tensor, eps: f32) -> Result<Tensor> {
@@ -447,24 +488,20 @@ impl Backend for Fused {
         Ok(Tensor::owned(dx, x.rows, x.cols))
     }
 
-    fn rotate(&self, x: &mut Tensor, cos: &Tensor, sin: &Tensor, positions: &[u32], inverse: bool) -> Result<()> {
-        let half = cos.cols;
-        check_rows("rotate", positions, cos.rows)?;
-        check(
-            "rotate",
-            x,
-            cos,
-            half > 0 && x.cols > 0 && x.cols.is_multiple_of(2 * half) && positions.len() == x.rows,
-        )?;
+    fn rotate(&self, x: &mut Tensor, cos: &Tensor, sin: &Tensor, head_dim: usize, backward: bool) -> Result<()> {
+        let (half, cols) = (cos.cols, x.cols);
+        let fits = half > 0 && 2 * half <= head_dim && cols > 0 && cols.is_multiple_of(head_dim);
+        check("rotate", x, cos, fits && x.rows == cos.rows)?;
         same_shape("rotate", cos, sin)?;
-        let (cols, sign) = (x.cols, if inverse { -1.0 } else { 1.0 });
-        let (cos, sin) = (cos.read("rotate")?, sin.read("rotate")?);
+        let sign = if backward { -1.0 } else { 1.0 };
         let per_block = block_of(cols) / cols;
-        let blocks = x.write("rotate")?.par_chunks_mut(per_block * cols).zip(positions.par_chunks(per_block));
-        blocks.for_each(|(x, positions)| {
-            for (row, p) in x.chunks_exact_mut(cols).zip(positions) {
-                let at = *p as usize * half;
-                rows::rotate(row, &cos[at..at + half], &sin[at..at + half], sign);
+        let angles =
+            cos.read("rotate")?.par_chunks(per_block * half).zip(sin.read("rotate")?.par_chunks(per_block * half));
+        let blocks = x.write("rotate")?.par_chunks_mut(per_block * cols).zip(angles);
+        blocks.for_each(|(x, (cos, sin))| {
+            let angles = cos.chunks_exact(half).zip(sin.chunks_exact(half));
+            for (row, (cos, sin)) in x.chunks_exact_mut(cols).zip(angles) {
+                rows::rotate(row, head_dim, cos, sin, sign);
             }
         });
         Ok(())

@@ -27,16 +27,18 @@ pub enum Task {
 }
 
 /// Rotary position embedding.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rope {
     /// Base of the wavelengths.
     pub theta: f64,
+    /// Channels of a head that are rotated, the first ones.
+    pub dim: usize,
     /// How frequencies are stretched for longer texts.
     pub scaling: RopeScaling,
 }
 
 /// How rotary frequencies are stretched.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum RopeScaling {
     /// Not at all.
     None,
@@ -44,6 +46,13 @@ pub enum RopeScaling {
     Linear {
         /// The factor.
         factor: f64,
+    },
+    /// The base grows with a text that is longer than the usual ones.
+    Dynamic {
+        /// The factor.
+        factor: f64,
+        /// Length up to which nothing is stretched, in tokens.
+        max_positions: f64,
     },
     /// Llama 3's: low frequencies by `factor`, high ones not, with a smooth passage between.
     Llama3 {
@@ -55,6 +64,32 @@ pub enum RopeScaling {
         high_frequency: f64,
         /// Length of the original training texts, in tokens.
         original_positions: f64,
+    },
+    /// YaRN: as Llama 3's with the passage counted in turns, and larger scores.
+    Yarn {
+        /// The factor of low frequencies.
+        factor: f64,
+        /// Pairs of channels that turn more often than this within the original length are left alone.
+        fast_turns: f64,
+        /// Pairs that turn less often than this are stretched by the whole factor.
+        slow_turns: f64,
+        /// Length of the original training texts, in tokens.
+        original_positions: f64,
+        /// The passage begins and ends at whole pairs.
+        whole_pairs: bool,
+        /// Multiplies cosines and sines.
+        attention_factor: f64,
+    },
+    /// LongRoPE: a divisor per pair of channels, one list for short texts and one for long ones.
+    Long {
+        /// Divisors up to the original length.
+        short: Vec<f64>,
+        /// Divisors beyond it.
+        long: Vec<f64>,
+        /// Length of the original training texts, in tokens.
+        original_positions: f64,
+        /// Multiplies cosines and sines.
+        attention_factor: f64,
     },
 }
 

@@ -14,7 +14,7 @@ use crate::{
     names::DecoderNames,
     norm::Norm,
     projection::Projection,
-    rotary,
+    rotary::Rotary,
     tokens::{Recompute, Tokens},
 };
 
@@ -24,8 +24,7 @@ pub(crate) struct Decoder<B: Backend> {
     embedding: Leaf<B>,
     blocks: Vec<Block<B>>,
     pub head: CausalHead<B>,
-    cos: B::Tensor,
-    sin: B::Tensor,
+    rotary: Rotary,
 }
 
 struct Block<B: Backend> {
@@ -71,18 +70,10 @@ struct Low<T> {
 
 /// What one block's forward reads besides its input.
 struct Places<'a, T> {
-    cos: &'a T,
-    sin: &'a T,
-    positions: &'a [u32],
+    cos: T,
+    sin: T,
     spans: &'a Spans,
 }
-
-impl<T> Clone for Places<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for Places<'_, T> {}
 
 /// A block's input and, unless it is computed again, what its forward saved.
 struct Trace<T> {
@@ -109,11 +100,9 @@ impl<B: Backend> Block<B> {
         };
         Ok(Self {
             attention: AttentionShape {
-                heads: spec.heads,
                 kv_heads: spec.kv_heads,
-                head_dim: spec.head_dim,
                 causal: true,
-                scale: 1.0 / (spec.head_dim as f32).sqrt(),
+                ..AttentionShape::full(spec.heads, spec.head_dim)
             },
             activation: spec.activation,
             input_norm: Norm::new(b, spec.norm, &at("input_layernorm"), spec.width, spec.norm_eps)?,
@@ -133,7 +122,7 @@ impl<B: Backend> Block<B> {
     fn forward(
         &self,
         ctx: Context<'_, B>,
-        at: Places<'_, B::Tensor>,
+        at: &Places<'_, B::Tensor>,
         x: &B::Tensor,
         cache: Option<(&mut B::Tensor, &mut B::Tensor, usize)>,
     ) -> Result<(B::Tensor, Saved<B::Tensor>)> {
@@ -142,8 +131,8 @@ impl<B: Backend> Block<B> {
         let ((q, low_q), (k, low_k)) = (self.q.forward(ctx, &n)?, self.k.forward(ctx, &n)?);
         let (v, low_v) = self.v.forward(ctx, &n)?;
         let (raw, mut q, mut k) = self.norm_heads(ctx, q, k)?;
-        be.rotate(&mut q, at.cos, at.sin, at.positions, false)?;
-        be.rotate(&mut k, at.cos, at.sin, at.positions, false)?;
+        be.rotate(&mut q, &at.cos, &at.sin, self.attention.head_dim, false)?;
+        be.rotate(&mut k, &at.cos, &at.sin, self.attention.head_dim, false)?;
         let (out, lse) = match cache {
             None => be.attention(self.attention, at.spans, &q, &k, &v)?,
             Some((keys, values, len)) => {
@@ -180,7 +169,7 @@ impl<B: Backend> Block<B> {
         &self,
         ctx: Context<'_, B>,
         grads: &mut Gradients<B>,
-        at: Places<'_, B::Tensor>,
+        at: &Places<'_, B::Tensor>,
         (x, s): (&B::Tensor, &Saved<B::Tensor>),
         dy: B::Tensor,
         wanted: bool,
@@ -192,8 +181,8 @@ impl<B: Backend> Block<B> {
         let Some(dout) = dout.into_sum() else { return Ok(None) };
         let (mut dq, mut dk, dv) =
             be.attention_backward(self.attention, at.spans, (&s.q, &s.k, &s.v), (&s.out, &s.lse), &dout)?;
-        be.rotate(&mut dq, at.cos, at.sin, at.positions, true)?;
-        be.rotate(&mut dk, at.cos, at.sin, at.positions, true)?;
+        be.rotate(&mut dq, &at.cos, &at.sin, self.attention.head_dim, true)?;
+        be.rotate(&mut dk, &at.cos, &at.sin, self.attention.head_dim, true)?;
         if let (Some((q_norm, k_norm)), Some((q, k))) = (&self.qk_norm, &s.raw) {
             dq = q_norm.backward(ctx, grads, q, &dq)?;
             dk = k_norm.backward(ctx, grads, k, &dk)?;
@@ -250,15 +239,13 @@ impl<B: Backend> Decoder<B> {
         let embedding = b.matrix(format!("{}.weight", DecoderNames::EMBEDDING), spec.vocabulary, spec.width)?;
         let blocks = (0..spec.layers).map(|i| Block::new(b, spec, i)).collect::<Result<_>>()?;
         let head = CausalHead::new(b, spec)?;
-        let (cos, sin) = rotary::tables(&spec.rope, spec.head_dim, spec.max_positions);
-        let half = spec.head_dim / 2;
-        let cos = b.backend.upload(cos, spec.max_positions, half)?;
-        let sin = b.backend.upload(sin, spec.max_positions, half)?;
-        Ok(Self { spec: spec.clone(), embedding, blocks, head, cos, sin })
+        Ok(Self { spec: spec.clone(), embedding, blocks, head, rotary: Rotary::new(spec.rope.clone()) })
     }
 
-    fn places<'a>(&'a self, tokens: &'a Tokens) -> Places<'a, B::Tensor> {
-        Places { cos: &self.cos, sin: &self.sin, positions: &tokens.positions, spans: &tokens.spans }
+    fn places<'a>(&self, ctx: Context<'_, B>, tokens: &'a Tokens) -> Result<Places<'a, B::Tensor>> {
+        let (cos, sin) = self.rotary.angles(&tokens.positions, &tokens.spans);
+        let upload = |angles| ctx.backend.upload(angles, tokens.ids.len(), self.rotary.n_pairs());
+        Ok(Places { cos: upload(cos)?, sin: upload(sin)?, spans: &tokens.spans })
     }
 
     /// The last block's output, keeping nothing; with a cache the tokens follow what it holds.
@@ -269,12 +256,13 @@ impl<B: Backend> Decoder<B> {
         mut cache: Option<&mut KeyValueCache<B>>,
     ) -> Result<B::Tensor> {
         let mut x = ctx.backend.gather_rows(self.embedding.get(ctx), &tokens.ids)?;
+        let places = self.places(ctx, tokens)?;
         for (i, block) in self.blocks.iter().enumerate() {
             let layer = cache.as_deref_mut().and_then(|c| {
-                let len = c.len;
+                let len = c.len();
                 c.layers.get_mut(i).map(|(k, v)| (k, v, len))
             });
-            x = block.forward(ctx, self.places(tokens), &x, layer)?.0;
+            x = block.forward(ctx, &places, &x, layer)?.0;
         }
         Ok(x)
     }
@@ -284,8 +272,9 @@ impl<B: Backend> Decoder<B> {
         let lowest = self.lowest_trained();
         let mut x = ctx.backend.gather_rows(self.embedding.get(ctx), &tokens.ids)?;
         let mut blocks = Vec::with_capacity(self.blocks.len());
+        let places = self.places(ctx, tokens)?;
         for (i, block) in self.blocks.iter().enumerate() {
-            let (y, saved) = block.forward(ctx, self.places(tokens), &x, None)?;
+            let (y, saved) = block.forward(ctx, &places, &x, None)?;
             if i >= lowest {
                 blocks.push(Trace { x, saved: (recompute == Recompute::Never).then_some(saved) });
             }
@@ -306,14 +295,15 @@ impl<B: Backend> Decoder<B> {
         let lowest = self.lowest_trained();
         let DecoderTrace { mut blocks, hidden } = trace;
         drop(hidden);
+        let places = self.places(ctx, tokens)?;
         for (i, block) in self.blocks.iter().enumerate().skip(lowest).rev() {
             let Some(Trace { x, saved }) = blocks.pop() else { return Ok(()) };
             let saved = match saved {
                 Some(saved) => saved,
-                None => block.forward(ctx, self.places(tokens), &x, None)?.1,
+                None => block.forward(ctx, &places, &x, None)?.1,
             };
             let wanted = i > lowest || self.embedding.is_trained();
-            match block.backward(ctx, grads, self.places(tokens), (&x, &saved), dy, wanted)? {
+            match block.backward(ctx, grads, &places, (&x, &saved), dy, wanted)? {
                 Some(dx) => dy = dx,
                 None => return Ok(()),
             }
@@ -330,6 +320,11 @@ impl<B: Backend> Decoder<B> {
             return 0;
         }
         self.blocks.iter().position(Block::is_trained).unwrap_or(self.blocks.len())
+    }
+
+    /// Whether keys of a text of `before` tokens must be computed anew when it has `after`.
+    pub fn turns_between(&self, before: usize, after: usize) -> bool {
+        self.rotary.turns_between(before, after)
     }
 
     /// Logits (N, V) of hidden rows.

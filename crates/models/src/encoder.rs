@@ -79,15 +79,8 @@ pub(crate) struct EncoderTrace<T> {
 impl<B: Backend> Block<B> {
     fn new(b: &mut Builder<'_, B>, spec: &EncoderSpec, names: &EncoderNames, i: usize) -> Result<Self> {
         let (c, at) = (spec.width, |module: &str| names.block(i, module));
-        let head_dim = c / spec.heads;
         Ok(Self {
-            attention: AttentionShape {
-                heads: spec.heads,
-                kv_heads: spec.heads,
-                head_dim,
-                causal: false,
-                scale: 1.0 / (head_dim as f32).sqrt(),
-            },
+            attention: AttentionShape::full(spec.heads, c / spec.heads),
             activation: spec.activation,
             q: b.projection(at(names.query), c, c, true)?,
             k: b.projection(at(names.key), c, c, true)?,

@@ -309,15 +309,17 @@ impl<B: Backend> Model<B> {
     pub fn next_logits(&self, ids: &[u32], cache: &mut KeyValueCache<B>) -> Result<Vec<f32>> {
         cache.room_for(ids.len())?;
         self.check_ids(ids)?;
-        let (decoder, ctx, n, len) = (self.decoder()?, self.context(), ids.len(), cache.len);
+        let (decoder, ctx) = (self.decoder()?, self.context());
+        let ids = cache.continued(ids, |before, after| decoder.turns_between(before, after));
+        let (n, len) = (ids.len(), cache.len());
         let tokens = Tokens {
-            ids: ids.to_vec(),
             positions: (len as u32..(len + n) as u32).collect(),
             token_types: Vec::new(),
             spans: Spans { queries: std::iter::once(0..n).collect(), keys: std::iter::once(0..len + n).collect() },
+            ids,
         };
         let hidden = decoder.hidden(ctx, &tokens, Some(cache))?;
-        cache.len += n;
+        cache.push(&tokens.ids);
         let last = self.backend.gather_rows(&hidden, &[n.saturating_sub(1) as u32])?;
         Ok(self.backend.download(&decoder.logits(ctx, &last)?)?)
     }

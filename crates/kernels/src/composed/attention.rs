@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use candle_core::{D, DType, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
-use super::{DeviceMatrix, expect_equal};
+use super::{DeviceMatrix, expect_equal, pointwise};
 use crate::{AttentionShape, KernelError, Result, Spans};
 
 /// Added to the score of a key that may not be seen: far below any score, yet finite, so that no difference is NaN.
@@ -26,7 +26,7 @@ pub(super) fn forward(
     let out = q.zeros_like()?;
     let lse = Tensor::zeros((q.dim(0)?, shape.heads), DType::F32, q.device())?;
     for (queries, keys) in pairs {
-        let scores = scores(shape, &query_heads(shape, q, &queries)?, &key_heads(shape, k, &keys)?)?;
+        let (scores, _) = scores(shape, &query_heads(shape, q, &queries)?, &key_heads(shape, k, &keys)?)?;
         let largest = scores.max_keepdim(D::Minus1)?;
         let exponentials = scores.broadcast_sub(&largest)?.exp()?;
         let sums = exponentials.sum_keepdim(D::Minus1)?;
@@ -57,11 +57,13 @@ pub(super) fn backward(
         let [q, out, lse, dout] = [q, out, lse, dout].map(|x| query_heads(shape, x, &queries));
         let (q, dout) = (q?, dout?);
         let (k, v) = (key_heads(shape, k, &keys)?, key_heads(shape, v, &keys)?);
-        let p = scores(shape, &q, &k)?.broadcast_sub(&lse?)?.exp()?;
+        let (scores, slope) = scores(shape, &q, &k)?;
+        let p = scores.broadcast_sub(&lse?)?.exp()?;
         let delta = out?.mul(&dout)?.sum_keepdim(D::Minus1)?;
         let dp = dout.matmul(&v.t()?)?;
         // (G, R Q, K)
         let ds = p.mul(&dp.broadcast_sub(&delta)?)?.affine(f64::from(shape.scale), 0.0)?;
+        let ds = slope.map_or(Ok(ds.clone()), |slope| ds.mul(&slope))?;
         dq.slice_set(&query_rows(shape, &ds.matmul(&k)?, queries.len())?, 0, queries.start)?;
         dk.slice_set(&key_rows(&ds.t()?.matmul(&q)?)?, 0, keys.start)?;
         dv.slice_set(&key_rows(&p.t()?.matmul(&dout)?)?, 0, keys.start)?;
@@ -77,7 +79,7 @@ fn checked_pairs(
     (q, k, v): (&DeviceMatrix, &DeviceMatrix, &DeviceMatrix),
 ) -> Result<Vec<(Range<usize>, Range<usize>)>> {
     let AttentionShape { heads, kv_heads, head_dim, .. } = shape;
-    if kv_heads == 0 || head_dim == 0 || heads % kv_heads != 0 {
+    if !shape.is_whole() {
         return Err(KernelError::Shape { op, left: (heads, head_dim), right: (kv_heads, head_dim) });
     }
     expect_equal(op, q.shape(), (q.shape().0, heads * head_dim))?;
@@ -88,10 +90,14 @@ fn checked_pairs(
     expect_rows(op, &spans.keys, k.shape().0)?;
     let pairs = spans.queries.iter().cloned().zip(spans.keys.iter().cloned());
     let pairs: Vec<_> = pairs.filter(|(queries, _)| !queries.is_empty()).collect();
-    match pairs.iter().find(|(q, k)| k.is_empty() || (shape.causal && q.len() > k.len())) {
-        Some((q, k)) => Err(KernelError::Shape { op, left: (q.len(), head_dim), right: (k.len(), head_dim) }),
-        None => Ok(pairs),
+    if let Some((q, k)) = pairs.iter().find(|(q, k)| !shape.places(q.len(), k.len())) {
+        return Err(KernelError::Shape { op, left: (q.len(), head_dim), right: (k.len(), head_dim) });
     }
+    // Keys that lie before every query's window are left out.
+    let seen = |queries: &Range<usize>, keys: Range<usize>| {
+        keys.start + shape.visible(0, queries.len(), keys.len()).start..keys.end
+    };
+    Ok(pairs.into_iter().map(|(queries, keys)| (queries.clone(), seen(&queries, keys))).collect())
 }
 
 /// Fails unless the rows of the sequences ascend, apart from each other, inside a tensor.
@@ -106,23 +112,34 @@ fn expect_rows(op: &'static str, spans: &[Range<usize>], rows: usize) -> Result<
     Ok(())
 }
 
-/// The scores (G, R Q, K) of queries (G, R Q, D) over keys (G, K, D), hidden ones far below the others.
-fn scores(shape: AttentionShape, q: &Tensor, k: &Tensor) -> Result<Tensor> {
+/// The scores (G, R Q, K) of queries (G, R Q, D) over keys (G, K, D), hidden ones far below the others; and, where they are
+/// capped, the slope of the cap.
+fn scores(shape: AttentionShape, q: &Tensor, k: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
     let (g, rows, _) = q.dims3()?;
     let (n_keys, n_queries) = (k.dim(1)?, rows * shape.kv_heads / shape.heads);
-    let scores = q.matmul(&k.t()?)?.affine(f64::from(shape.scale), 0.0)?;
-    if !shape.causal || n_queries == 1 {
-        return Ok(scores);
+    let (mut scores, mut slope) = (q.matmul(&k.t()?)?.affine(f64::from(shape.scale), 0.0)?, None);
+    if let Some(cap) = shape.softcap {
+        scores = pointwise::capped(&scores, cap)?;
+        slope = Some(pointwise::cap_slope(&scores, cap)?);
     }
-    let by_head = scores.reshape((g, rows / n_queries, n_queries, n_keys))?;
-    Ok(by_head.broadcast_add(&causal_bias(n_queries, n_keys, q.device())?)?.reshape((g, rows, n_keys))?)
+    let sees_all = n_queries == 1 || (!shape.causal && shape.window.is_none());
+    if !sees_all {
+        let by_head = scores.reshape((g, rows / n_queries, n_queries, n_keys))?;
+        scores =
+            by_head.broadcast_add(&hidden_bias(shape, n_queries, n_keys, q.device())?)?.reshape((g, rows, n_keys))?;
+    }
+    Ok((scores, slope))
 }
 
 /// (Q, K) with zero where a query sees a key; the last query stands at the last key.
-fn causal_bias(n_queries: usize, n_keys: usize, device: &candle_core::Device) -> Result<Tensor> {
-    let places = Tensor::arange((n_keys - n_queries) as u32, n_keys as u32, device)?.unsqueeze(1)?;
+fn hidden_bias(shape: AttentionShape, n_queries: usize, n_keys: usize, device: &Device) -> Result<Tensor> {
+    // The first and the last place that each query sees, and the one after.
+    let seen = (0..n_queries).map(|n| shape.visible(n, n_queries, n_keys));
+    let (from, to): (Vec<u32>, Vec<u32>) = seen.map(|r| (r.start as u32, r.end as u32)).unzip();
+    let [from, to] = [from, to].map(|bounds| Tensor::from_vec(bounds, (n_queries, 1), device));
     let keys = Tensor::arange(0u32, n_keys as u32, device)?.unsqueeze(0)?;
-    let hidden = keys.broadcast_gt(&places)?.to_dtype(DType::F32)?;
+    let (before, behind) = (keys.broadcast_lt(&from?)?, keys.broadcast_ge(&to?)?);
+    let hidden = before.add(&behind)?.to_dtype(DType::F32)?;
     Ok(hidden.affine(HIDDEN, 0.0)?)
 }
 

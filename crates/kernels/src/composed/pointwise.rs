@@ -59,6 +59,17 @@ pub(super) fn gated_backward(
     Ok((dgate, dh.mul(&value(f, gate)?)?))
 }
 
+/// `cap tanh(x / cap)`.
+pub(super) fn capped(x: &Tensor, cap: f32) -> Result<Tensor> {
+    let cap = f64::from(cap);
+    Ok(x.affine(1.0 / cap, 0.0)?.tanh()?.affine(cap, 0.0)?)
+}
+
+/// The slope `1 - (y / cap)²` at which [`capped`] rose to `y`.
+pub(super) fn cap_slope(y: &Tensor, cap: f32) -> Result<Tensor> {
+    Ok(y.affine(1.0 / f64::from(cap), 0.0)?.sqr()?.affine(-1.0, 1.0)?)
+}
+
 /// `f(x)`.
 pub(super) fn value(f: Activation, x: &Tensor) -> Result<Tensor> {
     Ok(match f {

@@ -1,5 +1,7 @@
 //! Operations that choose or place rows: embedding and its backward, key/value caches, rotary positions.
 
+use std::ops::Range;
+
 use candle_core::Tensor;
 
 use super::{DeviceMatrix, expect_equal, expect_indices, expect_one_per_row};
@@ -34,38 +36,51 @@ pub(super) fn write(target: &mut DeviceMatrix, at: usize, x: &DeviceMatrix) -> R
     Ok(target.owned(op)?.slice_set(&x, 0, at)?)
 }
 
+pub(super) fn columns(x: &DeviceMatrix, columns: Range<usize>) -> Result<Tensor> {
+    if columns.start > columns.end || columns.end > x.shape().1 {
+        return Err(KernelError::Shape { op: "columns", left: x.shape(), right: (columns.start, columns.end) });
+    }
+    Ok(x.floats("columns")?.narrow(1, columns.start, columns.len())?.contiguous()?)
+}
+
+pub(super) fn join_columns(parts: &[&DeviceMatrix]) -> Result<Tensor> {
+    let op = "join_columns";
+    for pair in parts.windows(2) {
+        expect_equal(op, pair[0].shape(), (pair[1].shape().0, pair[0].shape().1))?;
+    }
+    let parts = parts.iter().map(|p| p.floats(op)).collect::<Result<Vec<_>>>()?;
+    Ok(Tensor::cat(&parts, 1)?)
+}
+
 pub(super) fn rotate(
     x: &mut DeviceMatrix,
     cos: &DeviceMatrix,
     sin: &DeviceMatrix,
-    positions: &[u32],
-    inverse: bool,
+    head_dim: usize,
+    backward: bool,
 ) -> Result<()> {
     let op = "rotate";
-    let ((n, c), (p, half)) = (x.shape(), cos.shape());
+    let ((n, c), (rows, half)) = (x.shape(), cos.shape());
     expect_equal(op, cos.shape(), sin.shape())?;
-    if half == 0 || c % (2 * half) != 0 {
-        return Err(KernelError::Shape { op, left: (n, c), right: (p, half) });
+    if half == 0 || 2 * half > head_dim || c % head_dim != 0 || n != rows {
+        return Err(KernelError::Shape { op, left: (n, c), right: (rows, half) });
     }
-    expect_one_per_row(positions, n)?;
-    expect_indices(op, positions, p)?;
-    let (cos, sin) = (cos.floats(op)?, sin.floats(op)?);
-    let indices = Tensor::from_slice(positions, n, cos.device())?;
-    let at = |angles: &Tensor| angles.index_select(&indices, 0)?.reshape((n, 1, 1, half));
-    let (cos, sin) = (at(cos)?, at(sin)?);
-    let sin = if inverse { sin.neg()? } else { sin };
+    let sin = sin.floats(op)?;
+    let sin = if backward { sin.neg()? } else { sin.clone() };
+    let (cos, sin) = (cos.floats(op)?.reshape((n, 1, half))?, sin.reshape((n, 1, half))?);
     let x = x.owned(op)?;
-    *x = rotated(x, &cos, &sin)?.reshape((n, c))?;
+    *x = rotated(&x.reshape((n, c / head_dim, head_dim))?, &cos, &sin)?.reshape((n, c))?;
     Ok(())
 }
 
-/// x (N, H D) at angles (N, 1, 1, D / 2) to (N, H, 2, D / 2).
+/// x (N, H, D) with the first channels of each head at angles (N, 1, R / 2).
 fn rotated(x: &Tensor, cos: &Tensor, sin: &Tensor) -> candle_core::Result<Tensor> {
-    let (n, _, _, half) = cos.dims4()?;
-    let heads = x.dim(1)? / (2 * half);
-    let halves = x.reshape((n, heads, 2, half))?;
-    let (a, b) = (halves.narrow(2, 0, 1)?, halves.narrow(2, 1, 1)?);
+    let (half, head_dim) = (cos.dim(2)?, x.dim(2)?);
+    let (a, b) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
     let first = a.broadcast_mul(cos)?.sub(&b.broadcast_mul(sin)?)?;
     let second = b.broadcast_mul(cos)?.add(&a.broadcast_mul(sin)?)?;
-    Tensor::cat(&[&first, &second], 2)
+    if 2 * half == head_dim {
+        return Tensor::cat(&[&first, &second], 2);
+    }
+    Tensor::cat(&[&first, &second, &x.narrow(2, 2 * half, head_dim - 2 * half)?], 2)
 }

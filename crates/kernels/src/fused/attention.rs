@@ -32,6 +32,14 @@ impl Shared {
     }
 }
 
+/// Queries `first..first + count` of a sequence over its keys `from..from + n_keys`.
+struct Block {
+    first: usize,
+    count: usize,
+    from: usize,
+    n_keys: usize,
+}
+
 /// One sequence and one key/value head.
 struct Task<'a> {
     shape: AttentionShape,
@@ -54,9 +62,9 @@ impl Task<'_> {
         (self.queries.start + n) * self.q_width() + h * self.shape.head_dim
     }
 
-    /// First number of this head's keys (or values).
-    fn kv_at(&self) -> usize {
-        self.keys.start * self.kv_width() + self.kv_head * self.shape.head_dim
+    /// First number of this head's key (or value) `m`.
+    fn kv_at(&self, m: usize) -> usize {
+        (self.keys.start + m) * self.kv_width() + self.kv_head * self.shape.head_dim
     }
 
     /// The query heads that share this key/value head.
@@ -66,18 +74,25 @@ impl Task<'_> {
     }
 
     /// Keys that query `n` sees.
-    fn visible(&self, n: usize) -> usize {
-        if self.shape.causal { self.keys.len() - self.queries.len() + n + 1 } else { self.keys.len() }
+    fn visible(&self, n: usize) -> Range<usize> {
+        self.shape.visible(n, self.queries.len(), self.keys.len())
     }
 
-    /// Blocks of queries as (first, count, keys that the last of them sees).
-    fn blocks(&self) -> impl DoubleEndedIterator<Item = (usize, usize, usize)> + '_ {
+    /// Blocks of queries, with the keys that some of them see.
+    fn blocks(&self) -> impl DoubleEndedIterator<Item = Block> + '_ {
         let n_queries = self.queries.len();
         (0..n_queries.div_ceil(BLOCK)).map(move |b| {
             let first = b * BLOCK;
             let count = BLOCK.min(n_queries - first);
-            (first, count, self.visible(first + count - 1))
+            let (from, to) = (self.visible(first).start, self.visible(first + count - 1).end);
+            Block { first, count, from, n_keys: to - from }
         })
+    }
+
+    /// The keys that query `n` sees, counted from the first that its block sees.
+    fn seen(&self, block: &Block, n: usize) -> Range<usize> {
+        let visible = self.visible(n);
+        visible.start - block.from..visible.end - block.from
     }
 
     fn product(&self, m: usize, n: usize, k: usize, alpha: f32) -> Product {
@@ -93,8 +108,12 @@ fn tasks(shape: AttentionShape, spans: &Spans) -> Vec<Task<'_>> {
         .collect()
 }
 
-fn longest(spans: &Spans) -> usize {
-    spans.keys.iter().map(ExactSizeIterator::len).max().unwrap_or(0)
+/// Numbers of the scores of one block: over the longest sequence, or over what a window leaves of it.
+fn scratch(shape: AttentionShape, spans: &Spans) -> usize {
+    let longest = spans.keys.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+    let sides = if shape.causal { 1 } else { 2 };
+    let seen = shape.window.map_or(longest, |window| window.saturating_mul(sides).saturating_add(BLOCK));
+    BLOCK * longest.min(seen)
 }
 
 /// Inputs of attention: q (N, H D), k and v (M, G D).
@@ -111,7 +130,7 @@ pub struct Inputs<'a> {
 /// Writes the output (N, H D) and the logarithms of the denominators (N, H).
 pub fn forward(shape: AttentionShape, spans: &Spans, x: Inputs<'_>, out: &mut [f32], lse: &mut [f32]) {
     let (out, lse) = (Shared(out.as_mut_ptr()), Shared(lse.as_mut_ptr()));
-    let scratch = BLOCK * longest(spans);
+    let scratch = scratch(shape, spans);
     tasks(shape, spans).into_par_iter().for_each_init(
         || vec![0f32; scratch],
         |p, task| task.heads().for_each(|h| forward_head(&task, h, x, p, out, lse)),
@@ -120,8 +139,9 @@ pub fn forward(shape: AttentionShape, spans: &Spans, x: Inputs<'_>, out: &mut [f
 
 fn forward_head(task: &Task<'_>, h: usize, x: Inputs<'_>, p: &mut [f32], out: Shared, lse: Shared) {
     let (d, q_width, kv_width) = (task.shape.head_dim, task.q_width(), task.kv_width());
-    let (k, v) = (&x.k[task.kv_at()..], &x.v[task.kv_at()..]);
-    for (first, count, n_keys) in task.blocks() {
+    for block in task.blocks() {
+        let Block { first, count, from, n_keys } = block;
+        let (k, v) = (&x.k[task.kv_at(from)..], &x.v[task.kv_at(from)..]);
         let p = &mut p[..count * n_keys];
         let q = Operand::rows(&x.q[task.q_at(first, h)..], q_width);
         // SAFETY: `p` holds count x n_keys numbers and belongs to this task.
@@ -130,7 +150,11 @@ fn forward_head(task: &Task<'_>, h: usize, x: Inputs<'_>, p: &mut [f32], out: Sh
             product_at(scores, p.as_mut_ptr(), n_keys, q, Operand::transposed(k, kv_width));
         }
         for (i, row) in p.chunks_exact_mut(n_keys).enumerate() {
-            let log_total = rows::softmax(row, task.visible(first + i));
+            let seen = task.seen(&block, first + i);
+            if let Some(cap) = task.shape.softcap {
+                rows::softcap(&mut row[seen.clone()], cap);
+            }
+            let log_total = rows::softmax(row, seen);
             // SAFETY: row and head belong to this task alone.
             unsafe { *lse.at((task.queries.start + first + i) * task.shape.heads + h) = log_total };
         }
@@ -159,7 +183,7 @@ pub struct Saved<'a> {
     pub dout: &'a [f32],
 }
 
-/// Writes dq, dk and dv; key rows that no sequence names are left alone.
+/// Writes dq, and adds dk and dv to zeros.
 pub fn backward(
     shape: AttentionShape,
     spans: &Spans,
@@ -168,7 +192,7 @@ pub fn backward(
     grads: (&mut [f32], &mut [f32], &mut [f32]),
 ) {
     let grads = (Shared(grads.0.as_mut_ptr()), Shared(grads.1.as_mut_ptr()), Shared(grads.2.as_mut_ptr()));
-    let scratch = BLOCK * longest(spans);
+    let scratch = scratch(shape, spans);
     tasks(shape, spans).into_par_iter().for_each_init(
         || (vec![0f32; scratch], vec![0f32; scratch]),
         |(p, ds), task| {
@@ -179,7 +203,8 @@ pub fn backward(
     );
 }
 
-/// From the last block down, so that the first one computed covers every key and may overwrite dk and dv.
+/// Without a window from the last block down, so that the first one computed covers every key and may overwrite dk and
+/// dv; with one every block adds to the zeros that are there.
 fn backward_head(
     task: &Task<'_>,
     h: usize,
@@ -189,8 +214,9 @@ fn backward_head(
     (dq, dk, dv): (Shared, Shared, Shared),
 ) {
     let (d, q_width, kv_width, scale) = (task.shape.head_dim, task.q_width(), task.kv_width(), task.shape.scale);
-    let (k, v) = (&x.k[task.kv_at()..], &x.v[task.kv_at()..]);
-    for (i, (first, count, n_keys)) in task.blocks().rev().enumerate() {
+    for (i, block) in task.blocks().rev().enumerate() {
+        let Block { first, count, from, n_keys } = block;
+        let (k, v) = (&x.k[task.kv_at(from)..], &x.v[task.kv_at(from)..]);
         let (p, ds) = (&mut p[..count * n_keys], &mut ds[..count * n_keys]);
         let at = task.q_at(first, h);
         let (q, dout) = (Operand::rows(&x.q[at..], q_width), Operand::rows(&saved.dout[at..], q_width));
@@ -201,14 +227,15 @@ fn backward_head(
             let raw = task.product(count, n_keys, d, 1.0);
             product_at(raw, ds.as_mut_ptr(), n_keys, dout, Operand::transposed(v, kv_width));
         }
-        probabilities_backward(task, h, (first, n_keys), saved, (p, ds));
-        let accumulate = !(first_of_group && i == 0);
+        probabilities_backward(task, h, &block, saved, (p, ds));
+        let accumulate = task.shape.window.is_some() || !(first_of_group && i == 0);
         let onto_keys = |alpha| Product { accumulate, ..task.product(n_keys, d, count, alpha) };
         // SAFETY: rows of this sequence and columns of this head (of dk and dv: of this key/value head) belong to this
         // task alone.
         unsafe {
-            product_at(onto_keys(1.0), dv.at(task.kv_at()), kv_width, Operand::transposed(p, n_keys), dout);
-            product_at(onto_keys(scale), dk.at(task.kv_at()), kv_width, Operand::transposed(ds, n_keys), q);
+            let (dk, dv) = (dk.at(task.kv_at(from)), dv.at(task.kv_at(from)));
+            product_at(onto_keys(1.0), dv, kv_width, Operand::transposed(p, n_keys), dout);
+            product_at(onto_keys(scale), dk, kv_width, Operand::transposed(ds, n_keys), q);
             let onto_queries = task.product(count, d, n_keys, scale);
             product_at(onto_queries, dq.at(at), q_width, Operand::rows(ds, n_keys), Operand::rows(k, kv_width));
         }
@@ -218,15 +245,17 @@ fn backward_head(
 fn probabilities_backward(
     task: &Task<'_>,
     h: usize,
-    (first, n_keys): (usize, usize),
+    block: &Block,
     saved: Saved<'_>,
     (p, ds): (&mut [f32], &mut [f32]),
 ) {
     let d = task.shape.head_dim;
-    for (i, (p, ds)) in p.chunks_exact_mut(n_keys).zip(ds.chunks_exact_mut(n_keys)).enumerate() {
-        let at = task.q_at(first + i, h);
+    let lines = p.chunks_exact_mut(block.n_keys).zip(ds.chunks_exact_mut(block.n_keys));
+    for (i, (p, ds)) in lines.enumerate() {
+        let n = block.first + i;
+        let at = task.q_at(n, h);
         let delta = rows::inner(&saved.out[at..at + d], &saved.dout[at..at + d]);
-        let lse = saved.lse[(task.queries.start + first + i) * task.shape.heads + h];
-        rows::softmax_backward(p, ds, task.visible(first + i), lse, delta);
+        let lse = saved.lse[(task.queries.start + n) * task.shape.heads + h];
+        rows::softmax_backward(p, ds, task.seen(block, n), (lse, delta), task.shape.softcap);
     }
 }

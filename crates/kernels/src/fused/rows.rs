@@ -1,5 +1,7 @@
 //! Work on blocks of rows, compiled once for AVX-512, once for AVX2 and once for any processor, and chosen at run time.
 
+use std::ops::Range;
+
 use half::{bf16, f16};
 use multiversion::multiversion;
 
@@ -174,10 +176,22 @@ vectorised! {
         }
     }
 
-    /// Rotates the heads of one row; `sign` is -1 for the inverse.
-    pub fn rotate(row: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
+    /// `y = cap tanh(y / cap)`.
+    pub fn softcap(y: &mut [f32], cap: f32) {
+        for y in y {
+            *y = cap * tanh(*y / cap);
+        }
+    }
+
+    /// `dy *= 1 - (y / cap)²`.
+    pub fn softcap_backward(y: &[f32], dy: &mut [f32], cap: f32) {
+        each_times(y, dy, |y| 1.0 - (y / cap) * (y / cap));
+    }
+
+    /// Rotates the first channels of each head of one row; `sign` is -1 for the transposed map.
+    pub fn rotate(row: &mut [f32], head_dim: usize, cos: &[f32], sin: &[f32], sign: f32) {
         let half = cos.len();
-        for head in row.chunks_exact_mut(2 * half) {
+        for head in row.chunks_exact_mut(head_dim) {
             let (a, b) = head.split_at_mut(half);
             for (((a, b), c), s) in a.iter_mut().zip(b).zip(cos).zip(sin) {
                 let (u, v, s) = (*a, *b, sign * s);
@@ -187,29 +201,39 @@ vectorised! {
         }
     }
 
-    /// Softmax over the first `visible` scores of a row, zeros behind them; returns the logarithm of the denominator.
-    pub fn softmax(row: &mut [f32], visible: usize) -> f32 {
-        let (seen, hidden) = row.split_at_mut(visible);
+    /// Softmax over the scores of a row that are seen, zeros around them; returns the logarithm of the denominator.
+    pub fn softmax(row: &mut [f32], seen: Range<usize>) -> f32 {
+        row[..seen.start].fill(0.0);
+        row[seen.end..].fill(0.0);
+        let seen = &mut row[seen];
         let top = max(seen);
         for x in seen.iter_mut() {
             *x = exp(*x - top);
         }
         let total = sum(seen);
         scale(seen, 1.0 / total);
-        hidden.fill(0.0);
         top + total.ln()
     }
 
-    /// From scores `p` and `ds = do vᵀ` of one query: `p = exp(p - lse)`, `ds = p (ds - delta)`, zeros behind `visible`.
-    pub fn softmax_backward(p: &mut [f32], ds: &mut [f32], visible: usize, lse: f32, delta: f32) {
-        let (p, p_hidden) = p.split_at_mut(visible);
-        let (ds, ds_hidden) = ds.split_at_mut(visible);
-        for (p, ds) in p.iter_mut().zip(ds) {
-            *p = exp(*p - lse);
-            *ds = *p * (*ds - delta);
+    /// From scores `p` and `ds = do vᵀ` of one query: `p = exp(p - lse)`, `ds = p (ds - delta)`, zeros around what is seen.
+    /// Capped scores come uncapped, and `ds` is then that of the uncapped ones.
+    pub fn softmax_backward(p: &mut [f32], ds: &mut [f32], seen: Range<usize>, (lse, delta): (f32, f32), cap: Option<f32>) {
+        for row in [&mut *p, &mut *ds] {
+            row[..seen.start].fill(0.0);
+            row[seen.end..].fill(0.0);
         }
-        p_hidden.fill(0.0);
-        ds_hidden.fill(0.0);
+        let pairs = p[seen.clone()].iter_mut().zip(&mut ds[seen]);
+        match cap {
+            None => pairs.for_each(|(p, ds)| {
+                *p = exp(*p - lse);
+                *ds = *p * (*ds - delta);
+            }),
+            Some(cap) => pairs.for_each(|(p, ds)| {
+                let t = tanh(*p / cap);
+                *p = exp(cap * t - lse);
+                *ds = *p * (*ds - delta) * (1.0 - t * t);
+            }),
+        }
     }
 
     /// Inner product of two rows.

@@ -17,6 +17,7 @@ on_every_backend!(
     a_bias_is_added_to_every_row,
     a_bias_gradient_is_the_slope,
     sums_and_factors,
+    a_soft_cap_equals_its_formula_and_has_its_slope,
 );
 
 fn activations_equal_their_formulas<B: Backend>(b: &B) {
@@ -104,4 +105,20 @@ fn sums_and_factors<B: Backend>(b: &B) {
     assert_close(b, "sum", &y, &y0.zip(&x, |y, x| y + x), 1e-6);
     b.scale(&mut y, -0.3).unwrap();
     assert_close(b, "scaled sum", &y, &y0.zip(&x, |y, x| f64::from(-0.3f32) * (y + x)), 1e-6);
+}
+
+fn a_soft_cap_equals_its_formula_and_has_its_slope<B: Backend>(b: &B) {
+    for (cap, rows, cols) in [(0.5f32, 3, 7), (30.0, 65, 300)] {
+        let x = Matrix::random(1, rows, cols).map(|v| f64::from(2.5 * v as f32));
+        let capped = |x: f64| reference::softcap(x, f64::from(cap));
+        let mut y = x.upload(b);
+        b.softcap(&mut y, cap).unwrap();
+        assert_close(b, "soft cap", &y, &x.map(capped), 2e-6);
+        let dy = Matrix::random(2, rows, cols);
+        let mut dx = dy.upload(b);
+        b.softcap_backward(&y, &mut dx, cap).unwrap();
+        let step = 1e-5;
+        let slope = x.map(|x| (capped(x + step) - capped(x - step)) / (2.0 * step));
+        assert_close(b, "slope of the soft cap", &dx, &slope.zip(&dy, |s, dy| s * dy), 1e-5);
+    }
 }

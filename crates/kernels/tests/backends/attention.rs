@@ -11,15 +11,17 @@ use crate::{
 on_every_backend!(
     attention_equals_the_formula,
     few_queries_see_a_longer_cache,
+    windows_and_caps_equal_the_formula,
+    windows_and_caps_have_slopes,
     rows_outside_every_sequence_are_zero,
     large_scores_stay_finite,
     attention_gradients_are_slopes,
     rotation_equals_the_formula,
-    the_inverse_rotation_is_the_backward,
+    the_rotation_has_its_slope,
 );
 
 fn shape(heads: usize, kv_heads: usize, head_dim: usize, causal: bool) -> AttentionShape {
-    AttentionShape { heads, kv_heads, head_dim, causal, scale: 1.0 / (head_dim as f32).sqrt() }
+    AttentionShape { kv_heads, causal, ..AttentionShape::full(heads, head_dim) }
 }
 
 fn inputs(s: AttentionShape, n_queries: usize, n_keys: usize) -> [Matrix; 3] {
@@ -57,6 +59,42 @@ fn few_queries_see_a_longer_cache<B: Backend>(b: &B) {
     for causal in [true, false] {
         let s = shape(4, 2, 8, causal);
         check_forward(b, s, &spans, &inputs(s, 70, 100));
+    }
+}
+
+/// Narrow and wide windows, with scores that reach the cap and without a cap.
+fn windowed(s: AttentionShape) -> Vec<AttentionShape> {
+    let windows = [Some(1), Some(3), Some(70), None, Some(usize::MAX)];
+    let all =
+        windows.into_iter().flat_map(|window| [None, Some(0.7)].map(|softcap| AttentionShape { window, softcap, ..s }));
+    all.collect()
+}
+
+fn windows_and_caps_equal_the_formula<B: Backend>(b: &B) {
+    let cached = Spans { queries: vec![0..1, 1..4, 4..70], keys: vec![0..9, 9..19, 20..170] };
+    for causal in [true, false] {
+        for s in windowed(shape(4, 2, 6, causal)) {
+            for starts in [vec![0, 1, 11], vec![0, 70, 73], vec![0, 200]] {
+                let n = *starts.last().unwrap();
+                check_forward(b, s, &Spans::from_starts(&starts), &inputs(s, n, n));
+            }
+            check_forward(b, s, &cached, &inputs(s, 70, 180));
+        }
+    }
+}
+
+fn windows_and_caps_have_slopes<B: Backend>(b: &B) {
+    for causal in [true, false] {
+        for s in windowed(shape(4, 2, 3, causal)) {
+            check_backward(b, s, &Spans::from_starts(&[0, 1, 8]), &inputs(s, 8, 8));
+            let cached = Spans { queries: vec![0..2, 2..3], keys: vec![0..5, 6..10] };
+            check_backward(b, s, &cached, &inputs(s, 3, 10));
+        }
+    }
+    // Windows that leave out whole blocks of keys, on one head to stay fast.
+    for (window, causal) in [(2, true), (40, true), (20, false)] {
+        let s = AttentionShape { window: Some(window), softcap: Some(2.0), ..shape(1, 1, 2, causal) };
+        check_backward(b, s, &Spans::from_starts(&[0, 135]), &inputs(s, 135, 135));
     }
 }
 
@@ -130,36 +168,39 @@ fn attention_gradients_are_slopes<B: Backend>(b: &B) {
     check_backward(b, s, &Spans::from_starts(&[0, 67]), &inputs(s, 67, 67));
 }
 
-/// Angles of 12 positions for heads of `2 * half` channels.
-fn angles(half: usize) -> (Matrix, Matrix) {
-    let angle = |p: usize, i: usize| p as f64 / 10f64.powf(i as f64 / half as f64);
+/// Angles of rows at all sorts of places for `half` pairs of channels.
+fn angles(rows: usize, half: usize) -> (Matrix, Matrix) {
+    let angle = |n: usize, i: usize| ((n * 7 + 11) % 12) as f64 / 10f64.powf(i as f64 / half as f64);
     let exact = |v: f64| f64::from(v as f32);
     (
-        Matrix::from_fn(12, half, |p, i| exact(angle(p, i).cos())),
-        Matrix::from_fn(12, half, |p, i| exact(angle(p, i).sin())),
+        Matrix::from_fn(rows, half, |n, i| exact(angle(n, i).cos())),
+        Matrix::from_fn(rows, half, |n, i| exact(angle(n, i).sin())),
     )
 }
 
 fn rotation_equals_the_formula<B: Backend>(b: &B) {
-    for (rows, heads, half) in [(1, 1, 1), (3, 2, 12), (65, 3, 16)] {
-        let (cos, sin) = angles(half);
-        let positions: Vec<u32> = (0..rows as u32).map(|n| (n * 7 + 11) % 12).collect();
-        let x = Matrix::random(1, rows, heads * 2 * half);
-        for inverse in [false, true] {
+    // The last head has channels that are not rotated.
+    for (rows, heads, half, head_dim) in [(1, 1, 1, 2), (3, 2, 12, 24), (65, 3, 16, 32), (67, 2, 3, 11)] {
+        let (cos, sin) = angles(rows, half);
+        let x = Matrix::random(1, rows, heads * head_dim);
+        for backward in [false, true] {
             let mut y = x.upload(b);
-            b.rotate(&mut y, &cos.upload(b), &sin.upload(b), &positions, inverse).unwrap();
-            let expected = reference::rotate(&x, &cos, &sin, &positions, inverse);
+            b.rotate(&mut y, &cos.upload(b), &sin.upload(b), head_dim, backward).unwrap();
+            let expected = reference::rotate(&x, &cos, &sin, head_dim, backward);
             assert_close(b, "rotated", &y, &expected, 1e-6);
         }
     }
 }
 
-fn the_inverse_rotation_is_the_backward<B: Backend>(b: &B) {
-    let (cos, sin) = angles(3);
-    let positions = [4, 0, 11, 4];
-    let (x, dy) = (Matrix::random(1, 4, 12), Matrix::random(2, 4, 12));
-    let mut dx = dy.upload(b);
-    b.rotate(&mut dx, &cos.upload(b), &sin.upload(b), &positions, true).unwrap();
-    let slope = finite_differences(&x, |x| reference::rotate(x, &cos, &sin, &positions, false).dot(&dy));
-    assert_close(b, "dx", &dx, &slope, 1e-5);
+fn the_rotation_has_its_slope<B: Backend>(b: &B) {
+    for head_dim in [6, 7] {
+        // Stretched angles, as with a factor on the attention.
+        let (cos, sin) = angles(4, 3);
+        let (cos, sin) = (cos.map(|v| 1.25 * v), sin.map(|v| 1.25 * v));
+        let (x, dy) = (Matrix::random(1, 4, 2 * head_dim), Matrix::random(2, 4, 2 * head_dim));
+        let mut dx = dy.upload(b);
+        b.rotate(&mut dx, &cos.upload(b), &sin.upload(b), head_dim, true).unwrap();
+        let slope = finite_differences(&x, |x| reference::rotate(x, &cos, &sin, head_dim, false).dot(&dy));
+        assert_close(b, "dx", &dx, &slope, 1e-5);
+    }
 }

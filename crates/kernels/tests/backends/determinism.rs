@@ -51,15 +51,17 @@ fn norms(b: &Fused, rows: usize) -> Vec<Tensor> {
 }
 
 fn attention(b: &Fused, rows: usize) -> Vec<Tensor> {
-    let s = AttentionShape { heads: 6, kv_heads: 2, head_dim: 24, causal: true, scale: 0.2 };
+    let window = Some(rows / 4 + 1);
+    let s = AttentionShape { kv_heads: 2, causal: true, window, softcap: Some(3.0), ..AttentionShape::full(6, 24) };
     let spans = Spans::from_starts(&[0, rows / 3, rows]);
     let (mut q, k, v) = (random(b, 14, rows, 144), random(b, 15, rows, 48), random(b, 16, rows, 48));
-    let positions: Vec<u32> = (0..rows as u32).collect();
-    b.rotate(&mut q, &random(b, 17, rows, 12), &random(b, 18, rows, 12), &positions, false).unwrap();
+    b.rotate(&mut q, &random(b, 17, rows, 12), &random(b, 18, rows, 12), 24, false).unwrap();
     let (out, lse) = b.attention(s, &spans, &q, &k, &v).unwrap();
     let dout = random(b, 19, rows, 144);
     let (dq, dk, dv) = b.attention_backward(s, &spans, (&q, &k, &v), (&out, &lse), &dout).unwrap();
-    vec![q, out, lse, dq, dk, dv]
+    let parts = [b.columns(&q, 5..48).unwrap(), b.columns(&q, 48..144).unwrap()];
+    let joined = b.join_columns(&[&parts[0], &parts[1]]).unwrap();
+    vec![q, out, lse, dq, dk, dv, joined]
 }
 
 fn rows_of_a_table(b: &Fused, rows: usize) -> Vec<Tensor> {

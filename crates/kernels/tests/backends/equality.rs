@@ -92,8 +92,10 @@ fn attentions_agree() {
     let starts: [&[usize]; 4] = [&[0, 1], &[0, 3, 68], &[0, 65, 66, 130], &[0, 256, 300]];
     for (heads, kv_heads, d) in heads {
         for starts in starts {
-            for causal in [true, false] {
-                let s = AttentionShape { heads, kv_heads, head_dim: d, causal, scale: 1.0 / (d as f32).sqrt() };
+            for (causal, window, softcap) in
+                [(true, None, None), (false, None, None), (true, Some(37), None), (true, Some(100), Some(2.0))]
+            {
+                let s = AttentionShape { kv_heads, causal, window, softcap, ..AttentionShape::full(heads, d) };
                 let (n, spans) = (starts[starts.len() - 1], Spans::from_starts(starts));
                 let [q, dout] = [1, 2].map(|seed| Matrix::random(seed, n, heads * d));
                 let [k, v] = [3, 4].map(|seed| Matrix::random(seed, n, kv_heads * d));

@@ -74,10 +74,12 @@ proptest! {
         group in 1usize..4,
         head_dim in 1usize..20,
         causal: bool,
+        window in prop::option::of(1usize..90),
+        softcap in prop::option::of(0.5f32..20.0),
         lengths in prop::collection::vec((0usize..70, 0usize..9), 1..4),
         seed in 0u64..1000,
     ) {
-        let s = AttentionShape { heads: kv_heads * group, kv_heads, head_dim, causal, scale: 0.4 };
+        let s = AttentionShape { heads: kv_heads * group, kv_heads, head_dim, causal, scale: 0.4, window, softcap };
         attention(&*FUSED, s, &lengths, seed);
         attention(&*COMPOSED, s, &lengths, seed);
     }

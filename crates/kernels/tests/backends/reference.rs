@@ -60,15 +60,22 @@ pub fn layer_norm(x: &Matrix, w: &Matrix, b: &Matrix, eps: f64) -> Matrix {
     })
 }
 
-pub fn rotate(x: &Matrix, cos: &Matrix, sin: &Matrix, positions: &[u32], inverse: bool) -> Matrix {
+pub fn rotate(x: &Matrix, cos: &Matrix, sin: &Matrix, head_dim: usize, backward: bool) -> Matrix {
     let half = cos.cols;
     Matrix::from_fn(x.rows, x.cols, |n, c| {
-        let at = positions[n] as usize;
-        let (head, i) = (c / (2 * half) * 2 * half, c % half);
+        let (head, channel) = (c / head_dim * head_dim, c % head_dim);
+        if channel >= 2 * half {
+            return x.at(n, c);
+        }
+        let i = channel % half;
         let (a, b) = (x.at(n, head + i), x.at(n, head + half + i));
-        let (cos, sin) = (cos.at(at, i), if inverse { -sin.at(at, i) } else { sin.at(at, i) });
-        if c % (2 * half) < half { a * cos - b * sin } else { b * cos + a * sin }
+        let (cos, sin) = (cos.at(n, i), if backward { -sin.at(n, i) } else { sin.at(n, i) });
+        if channel < half { a * cos - b * sin } else { a * sin + b * cos }
     })
+}
+
+pub fn softcap(x: f64, cap: f64) -> f64 {
+    cap * (x / cap).tanh()
 }
 
 /// The output and the logarithms of the denominators.
@@ -78,18 +85,22 @@ pub fn attention(shape: AttentionShape, spans: &Spans, q: &Matrix, k: &Matrix, v
     let mut lse = Matrix::from_fn(q.rows, shape.heads, |_, _| 0.0);
     for (queries, keys) in spans.queries.iter().zip(&spans.keys) {
         for (place, n) in queries.clone().enumerate() {
-            let hidden = if shape.causal { queries.len() - 1 - place } else { 0 };
+            // How far a key lies behind the query: the last query stands at the last key.
+            let behind = |m: usize| (keys.end - 1 - m) as i64 - (queries.len() - 1 - place) as i64;
+            let near = |m: usize| shape.window.is_none_or(|window| behind(m).unsigned_abs() < window as u64);
+            let visible: Vec<usize> = keys.clone().filter(|m| (!shape.causal || behind(*m) >= 0) && near(*m)).collect();
             for h in 0..shape.heads {
-                let visible = keys.start..keys.end - hidden;
                 let g = h / group * d;
                 let score = |m: usize| (0..d).map(|i| q.at(n, h * d + i) * k.at(m, g + i)).sum::<f64>();
-                let scores: Vec<f64> = visible.clone().map(|m| f64::from(shape.scale) * score(m)).collect();
+                let scaled = |m: usize| f64::from(shape.scale) * score(m);
+                let capped = |s: f64| shape.softcap.map_or(s, |cap| softcap(s, f64::from(cap)));
+                let scores: Vec<f64> = visible.iter().map(|m| capped(scaled(*m))).collect();
                 let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 lse.data[n * shape.heads + h] = top + total.ln();
                 for i in 0..d {
-                    let sum: f64 = visible.clone().zip(&weights).map(|(m, w)| w * v.at(m, g + i)).sum();
+                    let sum: f64 = visible.iter().zip(&weights).map(|(m, w)| w * v.at(*m, g + i)).sum();
                     out.data[n * q.cols + h * d + i] = sum / total;
                 }
             }

@@ -47,10 +47,11 @@ fn rows_beyond_a_table_are_refused<B: Backend>(b: &B) {
     refused(b.write_rows(&mut z(4, 2), 0, &z(2, 3)));
     refused(b.cross_entropy(&mut z(2, 3), &[0, 3], 1.0));
     refused(b.cross_entropy(&mut z(2, 3), &[0], 1.0));
-    refused(b.rotate(&mut z(2, 8), &z(5, 2), &z(5, 2), &[0, 5], false));
-    refused(b.rotate(&mut z(2, 8), &z(5, 2), &z(5, 2), &[0], false));
-    refused(b.rotate(&mut z(2, 8), &z(5, 3), &z(5, 3), &[0, 1], false));
-    refused(b.rotate(&mut z(2, 8), &z(5, 2), &z(4, 2), &[0, 1], false));
+    refused(b.rotate(&mut z(2, 8), &z(3, 2), &z(3, 2), 4, false));
+    refused(b.rotate(&mut z(2, 8), &z(2, 3), &z(2, 3), 4, false));
+    refused(b.rotate(&mut z(2, 8), &z(2, 2), &z(2, 2), 5, false));
+    refused(b.rotate(&mut z(2, 8), &z(2, 2), &z(1, 2), 4, false));
+    refused(b.rotate(&mut z(2, 8), &z(2, 0), &z(2, 0), 4, false));
 }
 
 fn unequal_shapes_are_refused<B: Backend>(b: &B) {
@@ -60,6 +61,11 @@ fn unequal_shapes_are_refused<B: Backend>(b: &B) {
     refused(b.add_bias(&mut z(2, 3), &z(1, 2)));
     refused(b.add_bias(&mut z(2, 3), &z(2, 3)));
     refused(b.add_bias_grad(&mut z(1, 2), &z(2, 3)));
+    refused(b.columns(&z(2, 3), 1..4));
+    #[allow(clippy::reversed_empty_ranges)]
+    refused(b.columns(&z(2, 3), 2..1));
+    refused(b.join_columns(&[&z(2, 3), &z(3, 3)]));
+    refused(b.softcap_backward(&z(2, 3), &mut z(3, 2), 1.0));
     refused(b.activate_backward(f, &z(2, 3), &z(3, 2)));
     refused(b.gated(f, &z(2, 3), &z(2, 4)));
     refused(b.gated_backward(f, &z(2, 3), &z(2, 3), &z(2, 4)));
@@ -93,7 +99,7 @@ fn norms_of_broken_groups_are_refused<B: Backend>(b: &B) {
 
 fn broken_attention_is_refused<B: Backend>(b: &B) {
     let z = |rows, cols| b.zeros(rows, cols).unwrap();
-    let s = AttentionShape { heads: 4, kv_heads: 2, head_dim: 3, causal: true, scale: 1.0 };
+    let s = AttentionShape { kv_heads: 2, causal: true, ..AttentionShape::full(4, 3) };
     let over = |queries: Range<usize>, keys: Range<usize>| Spans { queries: vec![queries], keys: vec![keys] };
     let whole = over(0..5, 0..5);
     let run = |s, spans: &Spans, q, k, v| b.attention(s, spans, &z(5, q), &z(5, k), &z(5, v));
@@ -104,6 +110,8 @@ fn broken_attention_is_refused<B: Backend>(b: &B) {
     refused(run(AttentionShape { kv_heads: 3, ..s }, &whole, 12, 9, 9));
     refused(run(AttentionShape { kv_heads: 0, ..s }, &whole, 12, 0, 0));
     refused(run(AttentionShape { head_dim: 0, ..s }, &whole, 0, 0, 0));
+    refused(run(AttentionShape { window: Some(0), ..s }, &whole, 12, 6, 6));
+    refused(run(AttentionShape { causal: false, window: Some(2), ..s }, &over(0..4, 0..3), 12, 6, 6));
     refused(run(s, &over(0..6, 0..6), 12, 6, 6));
     refused(run(s, &over(0..4, 0..3), 12, 6, 6));
     refused(run(AttentionShape { causal: false, ..s }, &over(0..4, 2..2), 12, 6, 6));

@@ -13,6 +13,7 @@ on_every_backend!(
     gathered_rows_are_the_rows,
     the_backward_of_gather_is_the_slope,
     rows_are_written_in_place,
+    columns_are_taken_apart_and_joined,
 );
 
 fn what_goes_up_comes_down<B: Backend>(b: &B) {
@@ -70,5 +71,24 @@ fn rows_are_written_in_place<B: Backend>(b: &B) {
         let inside = |n: usize| n >= at && n < at + 3;
         let expected = Matrix::from_fn(8, 5, |n, c| if inside(n) { x.at(n - at, c) } else { before.at(n, c) });
         assert_close(b, "written", &target, &expected, 0.0);
+    }
+}
+
+fn columns_are_taken_apart_and_joined<B: Backend>(b: &B) {
+    for (rows, widths) in [(1, vec![3]), (70, vec![5, 1, 16]), (130, vec![64, 0, 32])] {
+        let x = Matrix::random(1, rows, widths.iter().sum());
+        let t = x.upload(b);
+        let ends = widths.iter().scan(0, |end, width| {
+            *end += width;
+            Some(*end - width..*end)
+        });
+        let ranges: Vec<_> = ends.collect();
+        let parts: Vec<_> = ranges.iter().map(|r| b.columns(&t, r.clone()).unwrap()).collect();
+        for (part, range) in parts.iter().zip(&ranges) {
+            let expected = Matrix::from_fn(rows, range.len(), |n, c| x.at(n, range.start + c));
+            assert_close(b, &format!("columns {range:?}"), part, &expected, 0.0);
+        }
+        let joined = b.join_columns(&parts.iter().collect::<Vec<_>>()).unwrap();
+        assert_close(b, "joined", &joined, &x, 0.0);
     }
 }

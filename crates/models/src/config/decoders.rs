@@ -11,6 +11,7 @@ pub(super) fn decoder(keys: &Keys<'_>) -> Result<DecoderSpec> {
     if keys.flag("use_sliding_window", false) {
         return Err(keys.bad("use_sliding_window", &Value::from(true), "is not built yet"));
     }
+    let head_dim = keys.count_or("head_dim", Some(width / heads))?;
     Ok(DecoderSpec {
         vocabulary: keys.count("vocab_size")?,
         width,
@@ -18,11 +19,11 @@ pub(super) fn decoder(keys: &Keys<'_>) -> Result<DecoderSpec> {
         layers: keys.count("num_hidden_layers")?,
         heads,
         kv_heads: keys.count_or("num_key_value_heads", Some(heads))?,
-        head_dim: keys.count_or("head_dim", Some(width / heads))?,
+        head_dim,
         max_positions: keys.positions()?,
         norm: NormKind::Rms,
         norm_eps: keys.number("rms_norm_eps")? as f32,
-        rope: keys.rope()?,
+        rope: keys.rope(head_dim)?,
         qkv_bias: keys.flag("attention_bias", keys.model_type == "qwen2"),
         output_bias: keys.model_type != "qwen2" && keys.flag("attention_bias", false),
         mlp_bias: keys.flag("mlp_bias", false),

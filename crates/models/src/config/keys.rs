@@ -89,7 +89,7 @@ impl Keys<'_> {
     }
 
     /// `rope_parameters` of transformers 5, or `rope_theta` with `rope_scaling` of transformers 4.
-    pub fn rope(&self) -> Result<Rope> {
+    pub fn rope(&self, head_dim: usize) -> Result<Rope> {
         let empty = Map::new();
         let nested = self.get("rope_parameters").or_else(|| self.get("rope_scaling"));
         let scaling = nested.and_then(Value::as_object).unwrap_or(&empty);
@@ -118,7 +118,7 @@ impl Keys<'_> {
                 ));
             }
         };
-        Ok(Rope { theta, scaling })
+        Ok(Rope { theta, dim: head_dim, scaling })
     }
 
     /// Sizes that must fit together.
