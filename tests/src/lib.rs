@@ -4,6 +4,7 @@
 
 pub mod fixture;
 pub mod material;
+pub mod readers;
 pub mod run;
 pub mod shared_data;
 pub mod terminal;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod app;
 mod demo;
+mod fuzz;
 mod generated;
 mod house;
 mod process;
@@ -32,6 +33,8 @@ enum Command {
     Demo,
     /// Set up this machine and run every test: Rust, the window's units, the real window.
     Test(test::Options),
+    /// Give the readers of files from anywhere millions of broken ones.
+    Fuzz(fuzz::Options),
     /// Build the window and open it.
     App,
     /// Hold the repository against the rules of the house.
@@ -62,6 +65,7 @@ fn run(command: Command) -> Result<bool> {
     match command {
         Command::Demo => demo::run_demo()?,
         Command::Test(options) => return test::run_tests(&options),
+        Command::Fuzz(options) => fuzz::run_fuzz(&options)?,
         Command::App => app::run_app()?,
         Command::Tidy => tidy::run()?,
         Command::Bindings => generated::bindings()?,

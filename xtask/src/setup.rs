@@ -111,6 +111,14 @@ pub fn tauri_driver() -> Result<()> {
     cargo_program("tauri-driver", &["tauri-driver", "--version", "^2", "--locked"])
 }
 
+/// What builds and runs the fuzz targets.
+///
+/// # Errors
+/// A failed installation.
+pub fn cargo_fuzz() -> Result<()> {
+    cargo_program("cargo-fuzz", &["cargo-fuzz", "--locked"])
+}
+
 fn cargo_program(name: &str, words: &[&str]) -> Result<()> {
     if let Some(path) = find(name) {
         return Ok(say::line(&format!("{name} is there: {}", path.display()))?);

@@ -3,12 +3,15 @@
 //! A template turns a conversation into the text the model reads. The same rendering serves training, chat, evaluation
 //! and serving. Which parts of the text are trained is decided in [`crate::mask`].
 
+mod bounded_text;
+
 use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, ValueKind};
 use minijinja::{Environment, ErrorKind, State, UndefinedBehavior, Value};
 
+use self::bounded_text::BoundedText;
 use crate::error::{Error, Result};
 use crate::python_text;
 use crate::record::{Chat, Message, Role};
@@ -21,6 +24,12 @@ const SPAN_END: char = '\u{fdd1}';
 
 /// Words that stand for an assistant's answer when a template is tried out.
 const PROBE: &str = "lorikeet probe";
+
+/// Instructions that one rendering may take, which is seconds: a template comes with a model, from anywhere.
+const MOST_INSTRUCTIONS: u64 = 20_000_000;
+
+/// Bytes that one rendering may write.
+const MOST_BYTES: usize = 64 << 20;
 
 /// The plain chat used for a model without a template and without ChatML tokens.
 const PLAIN: &str = "{% for message in messages %}\
@@ -170,7 +179,9 @@ impl ChatTemplate {
         context.push(("strftime_now".to_owned(), strftime_now(now_unix_s)));
         let refused = |cause: minijinja::Error| Error::TemplateRefused { reason: reason(&cause) };
         let template = self.environment.get_template(NAME).map_err(refused)?;
-        template.render(Value::from_pairs(context)).map_err(refused)
+        let mut text = BoundedText::new(MOST_BYTES);
+        template.render_captured_to(Value::from_pairs(context), &mut text).map_err(refused)?;
+        text.into_string().map_err(|reason| Error::TemplateRefused { reason })
     }
 
     fn probe(&self) -> Option<String> {
@@ -185,6 +196,7 @@ impl ChatTemplate {
 fn environment() -> std::result::Result<Environment<'static>, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.set_fuel(Some(MOST_INSTRUCTIONS));
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);

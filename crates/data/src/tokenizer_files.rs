@@ -49,8 +49,12 @@ impl TokenizerFiles {
 
     /// The tokenizer of `tokenizer.json`, with the added tokens that only `tokenizer_config.json` lists.
     pub(crate) fn tokenizer(&self) -> Result<tokenizers::Tokenizer> {
-        let mut tokenizer = tokenizers::Tokenizer::from_bytes(&self.tokenizer)
-            .map_err(|cause| self.fault("tokenizer.json", &cause.to_string()))?;
+        let broken = |reason: &dyn std::fmt::Display| self.fault("tokenizer.json", &reason.to_string());
+        // The library takes for granted in places what it has not checked, and panics there.
+        serde_json::from_slice::<serde::de::IgnoredAny>(&self.tokenizer).map_err(|cause| broken(&cause))?;
+        let read = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(&self.tokenizer));
+        let read = read.map_err(|_| broken(&"its parts contradict each other"))?;
+        let mut tokenizer = read.map_err(|cause| broken(&cause))?;
         for (id, token) in self.added_tokens()? {
             if tokenizer.token_to_id(&token.content).is_some() {
                 continue;

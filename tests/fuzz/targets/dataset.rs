@@ -1,0 +1,4 @@
+//! Fuzzes the reader `dataset`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lorikeet_tests::readers::read("dataset", bytes));
