@@ -25,8 +25,8 @@ const SPAN_END: char = '\u{fdd1}';
 /// Words that stand for an assistant's answer when a template is tried out.
 const PROBE: &str = "lorikeet probe";
 
-/// Instructions that one rendering may take, which is seconds: a template comes with a model, from anywhere.
-const MOST_INSTRUCTIONS: u64 = 20_000_000;
+/// Instructions that one rendering may take, which is a second or so: a template comes with a model, from anywhere.
+const MOST_INSTRUCTIONS: u64 = 5_000_000;
 
 /// Bytes that one rendering may write.
 const MOST_BYTES: usize = 64 << 20;
