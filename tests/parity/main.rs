@@ -6,4 +6,5 @@ mod adapters;
 mod compare;
 mod differences;
 mod families;
+mod gguf;
 mod threads;

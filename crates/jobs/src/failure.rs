@@ -8,7 +8,7 @@ use std::io;
 
 use lorikeet_data::Error as DataError;
 use lorikeet_generate::GenerateError;
-use lorikeet_models::{KernelError, ModelError};
+use lorikeet_models::{GgufError, KernelError, ModelError};
 use lorikeet_registry::{RegistryError, RunFailure};
 use lorikeet_train::TrainError;
 
@@ -128,13 +128,17 @@ impl From<ModelError> for Failure {
         let message = e.to_string();
         match e {
             ModelError::Kernel(e) => e.into(),
-            ModelError::Io { source, .. } => Failure::io(message, &source),
+            ModelError::Io { source, .. } | ModelError::Gguf(GgufError::Io { source, .. }) => {
+                Failure::io(message, &source)
+            }
             ModelError::Json { .. }
             | ModelError::MissingKey { .. }
             | ModelError::BadValue { .. }
             | ModelError::UnknownFamily { .. }
             | ModelError::NoModel { .. }
             | ModelError::BadWeights { .. }
+            | ModelError::BadGguf { .. }
+            | ModelError::Gguf(_)
             | ModelError::MissingWeight { .. }
             | ModelError::WeightShape { .. }
             | ModelError::WeightFormat { .. } => Failure::new(codes::UNRECOGNISED_MODEL, message),

@@ -44,6 +44,16 @@ impl RowOrder {
         }
     }
 
+    /// This order, and then another; `None` where that is neither of the three.
+    fn then(self, next: Self) -> Option<Self> {
+        match (self, next) {
+            (order, Self::Stored) | (Self::Stored, order) => Some(order),
+            (Self::HalvesFromPairs(a), Self::PairsFromHalves(b))
+            | (Self::PairsFromHalves(a), Self::HalvesFromPairs(b)) => (a == b).then_some(Self::Stored),
+            _ => None,
+        }
+    }
+
     /// Whether `rows` rows are whole heads of pairs.
     fn fits(self, rows: usize) -> bool {
         match self {
@@ -99,13 +109,11 @@ impl HostMatrix {
     /// The same bytes with the rows in another order; what is asked for by row comes in that order, and nothing is copied.
     ///
     /// # Errors
-    /// [`KernelError::Shape`] where the rows are not whole heads of an even size.
+    /// [`KernelError::Shape`] where the rows are not whole heads of an even size, or already are in the order asked for.
     pub fn in_order(mut self, order: RowOrder) -> Result<Self> {
-        if !order.fits(self.rows) {
-            let head = if let RowOrder::HalvesFromPairs(n) | RowOrder::PairsFromHalves(n) = order { n } else { 0 };
-            return Err(KernelError::Shape { op: "in_order", left: (self.rows, self.cols), right: (head, self.cols) });
-        }
-        self.order = order;
+        let head = if let RowOrder::HalvesFromPairs(n) | RowOrder::PairsFromHalves(n) = order { n } else { 0 };
+        let misfit = KernelError::Shape { op: "in_order", left: (self.rows, self.cols), right: (head, self.cols) };
+        self.order = self.order.then(order).filter(|_| order.fits(self.rows)).ok_or(misfit)?;
         Ok(self)
     }
 

@@ -15,7 +15,7 @@ use self::{
     encoders::{bert, distilbert},
     keys::Keys,
 };
-use crate::{ModelError, NormKind, Result};
+use crate::{ModelError, NormKind, Result, gguf};
 
 /// What a model is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +180,7 @@ pub enum Architecture {
 /// What a folder's `config.json` says.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
-    /// The folder.
+    /// The folder, or the GGUF file.
     pub folder: PathBuf,
     /// The family, as the configuration names it.
     pub model_type: String,
@@ -198,11 +198,16 @@ pub struct ModelConfig {
 pub(crate) const FAMILIES: [&str; 5] = ["llama", "qwen2", "qwen3", "bert", "distilbert"];
 
 impl ModelConfig {
-    /// Reads `config.json` in `folder`. For classification `labels` overrides the number of classes in the file.
+    /// Reads `config.json` in `folder`, or the metadata of the GGUF file that `folder` is or holds. For classification
+    /// `labels` overrides the number of classes in the file.
     ///
     /// # Errors
     /// Where the file is missing, is not JSON, lacks a key or names a family that is not built.
     pub fn read(folder: &Path, labels: Option<usize>) -> Result<Self> {
+        if let Some(file) = lorikeet_gguf::locate(folder)? {
+            let raw = gguf::raw_config(&file)?;
+            return Self::from_raw(raw, &file, &file, labels);
+        }
         Self::read_file(&folder.join("config.json"), folder, labels)
     }
 
@@ -216,6 +221,10 @@ impl ModelConfig {
         }
         let text = std::fs::read_to_string(path).map_err(ModelError::io("read", path))?;
         let raw: Map<String, Value> = serde_json::from_str(&text).map_err(ModelError::json(path))?;
+        Self::from_raw(raw, path, folder, labels)
+    }
+
+    fn from_raw(raw: Map<String, Value>, path: &Path, folder: &Path, labels: Option<usize>) -> Result<Self> {
         let model_type = raw.get("model_type").and_then(Value::as_str).unwrap_or_default().to_owned();
         let keys = Keys { raw: &raw, path, model_type: &model_type };
         if !raw.contains_key("model_type") {

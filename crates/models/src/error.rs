@@ -97,7 +97,7 @@ pub enum ModelError {
         found: Vec<usize>,
     },
     /// Numbers in a format that is not read.
-    #[error("the weight `{name}` in `{}` is stored as {found}; F32, F16 and BF16 are read", path.display())]
+    #[error("the weight `{name}` in `{}` is stored as {found}; F32, F16 and BF16 are read, and in GGUF files Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K", path.display())]
     WeightFormat {
         /// The file.
         path: PathBuf,
@@ -172,6 +172,17 @@ pub enum ModelError {
         /// Largest difference of a logit.
         difference: f32,
     },
+    /// A GGUF file that is whole and yet no model.
+    #[error("`{}` cannot be used as a model: {reason}", path.display())]
+    BadGguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A GGUF file that cannot be read or written.
+    #[error(transparent)]
+    Gguf(#[from] lorikeet_gguf::GgufError),
     /// An operation failed.
     #[error(transparent)]
     Kernel(#[from] KernelError),

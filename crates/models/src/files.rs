@@ -1,4 +1,4 @@
-//! A model's folder: its configuration and its weights, memory-mapped where they lie and never written to.
+//! A model's weights, memory-mapped where they lie and never written to.
 #![allow(unsafe_code)]
 
 use std::{
@@ -9,11 +9,15 @@ use std::{
     sync::Arc,
 };
 
+use lorikeet_gguf::Mapped;
 use lorikeet_kernels::{HostMatrix, Precision, random::Stream};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::{ModelError, Result};
+use crate::{
+    ModelError, Result,
+    gguf::{self, Change, GgufNames},
+};
 
 /// Where the numbers of a model come from.
 pub enum WeightSource {
@@ -30,27 +34,28 @@ pub enum WeightSource {
     },
 }
 
-/// The weights of a model in one or several safetensors files.
+/// The weights of a model in one or several safetensors files, or in a GGUF file; under Hugging Face's names either way.
 pub struct ModelFiles {
-    folder: PathBuf,
+    path: PathBuf,
     tensors: BTreeMap<String, Entry>,
 }
 
 struct Entry {
-    file: Arc<MappedFile>,
+    bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    path: Arc<Path>,
     range: Range<usize>,
-    dtype: Dtype,
+    /// The precision, or the name of a format that is not read.
+    format: std::result::Result<Precision, String>,
     shape: Vec<usize>,
+    /// What must happen to the stored numbers, for heads of this size.
+    change: (Change, usize),
 }
 
-struct MappedFile {
-    map: Mmap,
-    path: PathBuf,
-}
+struct MappedFile(Mmap);
 
 impl AsRef<[u8]> for MappedFile {
     fn as_ref(&self) -> &[u8] {
-        &self.map
+        &self.0
     }
 }
 
@@ -58,16 +63,20 @@ const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
 impl ModelFiles {
-    /// Maps the weights in `folder`: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    /// Maps the weights of the model at `path`: a folder with `model.safetensors`, or the shards that
+    /// `model.safetensors.index.json` names, or a single GGUF file; or the path of a GGUF file.
     ///
     /// # Errors
     /// Where there are none, or one of them is cut off.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let mut tensors = BTreeMap::new();
-        for path in weight_files(folder)? {
-            map_file(&path, &mut tensors)?;
+    pub fn open(path: &Path) -> Result<Self> {
+        if let Some(file) = lorikeet_gguf::locate(path)? {
+            return Self::open_gguf(&file);
         }
-        Ok(Self { folder: folder.to_owned(), tensors })
+        let mut tensors = BTreeMap::new();
+        for file in weight_files(path)? {
+            map_file(&file, &mut tensors)?;
+        }
+        Ok(Self { path: path.to_owned(), tensors })
     }
 
     /// Maps one safetensors file.
@@ -77,7 +86,35 @@ impl ModelFiles {
     pub fn open_file(path: &Path) -> Result<Self> {
         let mut tensors = BTreeMap::new();
         map_file(path, &mut tensors)?;
-        Ok(Self { folder: path.to_owned(), tensors })
+        Ok(Self { path: path.to_owned(), tensors })
+    }
+
+    /// Maps one GGUF file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is cut off, or is of a family that is not known.
+    pub fn open_gguf(path: &Path) -> Result<Self> {
+        let file = Arc::new(Mapped::open(path)?);
+        let header = file.header()?;
+        let names = GgufNames::of_file(&header)?;
+        let entries = gguf::file_entries(&header, names, path, (*file).as_ref().len())?;
+        let head_dim = gguf::head_dim(&header, names);
+        let shared: Arc<Path> = path.into();
+        let entry = |e: gguf::FileEntry| {
+            let change = (e.change, head_dim);
+            (
+                e.name,
+                Entry {
+                    bytes: file.clone(),
+                    path: shared.clone(),
+                    range: e.range,
+                    format: e.format,
+                    shape: e.dims,
+                    change,
+                },
+            )
+        };
+        Ok(Self { path: path.to_owned(), tensors: entries.into_iter().map(entry).collect() })
     }
 
     /// The names of all tensors.
@@ -96,13 +133,11 @@ impl ModelFiles {
     /// Where its numbers are in a format that is not read. A missing tensor is `Ok(None)`.
     pub fn matrix(&self, name: &str) -> Result<Option<HostMatrix>> {
         let Some(entry) = self.tensors.get(name) else { return Ok(None) };
-        let precision = match entry.dtype {
-            Dtype::F32 => Precision::F32,
-            Dtype::F16 => Precision::F16,
-            Dtype::BF16 => Precision::Bf16,
-            other => {
-                let path = entry.file.path.clone();
-                return Err(ModelError::WeightFormat { path, name: name.to_owned(), found: format!("{other:?}") });
+        let precision = match &entry.format {
+            Ok(precision) => *precision,
+            Err(found) => {
+                let path = entry.path.to_path_buf();
+                return Err(ModelError::WeightFormat { path, name: name.to_owned(), found: found.clone() });
             }
         };
         let (rows, cols) = match entry.shape.as_slice() {
@@ -111,7 +146,9 @@ impl ModelFiles {
             // A hostile header may announce more columns than can be counted, beside no rows.
             [rows, rest @ ..] => (*rows, rest.iter().fold(1, |n: usize, d| n.saturating_mul(*d))),
         };
-        Ok(Some(HostMatrix::new(entry.file.clone(), entry.range.clone(), precision, rows, cols)?))
+        let stored = HostMatrix::new(entry.bytes.clone(), entry.range.clone(), precision, rows, cols)?;
+        let (change, head_dim) = entry.change;
+        change.into_hugging_face(stored, head_dim).map(Some)
     }
 
     /// Bytes of all tensors together.
@@ -121,7 +158,7 @@ impl ModelFiles {
 
     /// Numbers of all tensors together.
     pub fn n_parameters(&self) -> usize {
-        self.tensors.values().map(|e| e.shape.iter().product::<usize>()).sum()
+        self.tensors.values().map(|e| e.shape.iter().fold(1, |n: usize, d| n.saturating_mul(*d))).sum()
     }
 }
 
@@ -161,26 +198,35 @@ fn map_file(path: &Path, tensors: &mut BTreeMap<String, Entry>) -> Result<()> {
     let bad = |reason: String| ModelError::BadWeights { path: path.to_owned(), reason };
     let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| bad(e.to_string()))?;
     let start = header + size_of::<u64>();
-    let file = Arc::new(MappedFile { map, path: path.to_owned() });
+    let (file, path): (_, Arc<Path>) = (Arc::new(MappedFile(map)), path.into());
     for (name, info) in metadata.tensors() {
         let range = start + info.data_offsets.0..start + info.data_offsets.1;
-        if range.end > file.map.len() {
-            return Err(bad(format!("`{name}` ends at byte {}, the file at {}", range.end, file.map.len())));
+        if range.end > file.0.len() {
+            return Err(bad(format!("`{name}` ends at byte {}, the file at {}", range.end, file.0.len())));
         }
-        let entry = Entry { file: file.clone(), range, dtype: info.dtype, shape: info.shape.clone() };
+        let format = match info.dtype {
+            Dtype::F32 => Ok(Precision::F32),
+            Dtype::F16 => Ok(Precision::F16),
+            Dtype::BF16 => Ok(Precision::Bf16),
+            other => Err(format!("{other:?}")),
+        };
+        let (shape, change) = (info.shape.clone(), (Change::Same, 0));
+        let entry = Entry { bytes: file.clone(), path: path.clone(), range, format, shape, change };
         tensors.insert(name, entry);
     }
     Ok(())
 }
 
-/// BLAKE3 of a model: its configuration and weight files, each with its name, as hexadecimal digits.
+/// BLAKE3 of a model: its configuration and weight files, or its GGUF file, each with its name, as hexadecimal digits.
 ///
 /// # Errors
 /// Where a file cannot be read.
 pub fn hash_folder(folder: &Path) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
-    let mut files = vec![folder.join("config.json")];
-    files.extend(weight_files(folder)?);
+    let files = match lorikeet_gguf::locate(folder)? {
+        Some(file) => vec![file],
+        None => std::iter::once(folder.join("config.json")).chain(weight_files(folder)?).collect(),
+    };
     for path in files {
         hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
         let file = File::open(&path).map_err(ModelError::io("read", &path))?;
@@ -193,7 +239,7 @@ impl WeightSource {
     /// The folder, for messages.
     pub fn folder(&self) -> &Path {
         match self {
-            WeightSource::Files(files) => &files.folder,
+            WeightSource::Files(files) => &files.path,
             WeightSource::Fresh { folder, .. } => folder,
         }
     }
@@ -206,7 +252,7 @@ impl WeightSource {
                 for name in names {
                     let Some(matrix) = files.matrix(name)? else { continue };
                     if (matrix.rows(), matrix.cols()) != (rows, cols) {
-                        let (path, found) = (files.folder.clone(), files.shape(name).unwrap_or_default().to_vec());
+                        let (path, found) = (files.path.clone(), files.shape(name).unwrap_or_default().to_vec());
                         let expected = if rows == 1 && found.len() == 1 { vec![cols] } else { vec![rows, cols] };
                         return Err(ModelError::WeightShape { path, name: name.clone(), expected, found });
                     }
@@ -238,6 +284,5 @@ fn fresh(name: &str, seed: u64, deviation: f32, rows: usize, cols: usize) -> Res
         (false, 1) => vec![1.0; n],
         _ => (0..n as u64).map(|i| deviation * stream.normal(i)).collect(),
     };
-    let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
-    Ok(HostMatrix::new(Arc::new(bytes), 0..n * 4, Precision::F32, rows, cols)?)
+    Ok(HostMatrix::from_f32(&numbers, rows, cols)?)
 }

@@ -15,6 +15,7 @@ mod decoder;
 mod encoder;
 mod error;
 mod files;
+pub mod gguf;
 mod head;
 mod leaf;
 mod model;
@@ -32,7 +33,8 @@ pub use config::{Architecture, DecoderSpec, EncoderSpec, ModelConfig, Pooling, R
 pub use error::{ModelError, Result};
 pub use files::{ModelFiles, WeightSource, hash_folder};
 pub use leaf::{Gradients, Parameter};
-pub use lorikeet_kernels::{AdamWStep, Backend, Composed, Fused, KernelError, Precision, Spans, random};
+pub use lorikeet_gguf::GgufError;
+pub use lorikeet_kernels::{AdamWStep, Backend, Composed, Fused, HostMatrix, KernelError, Precision, Spans, random};
 pub use model::Model;
 pub use norm::NormKind;
 pub use projection::Projection;

@@ -127,6 +127,10 @@ fn rows_in_another_order_are_never_moved<B: Backend>(b: &B) {
             let expected = Matrix::from_fn(12, 256, |r, c| plain.at(r / 6 * 6 + places[r % 6], c));
             let matrix = stored.clone().in_order(order).unwrap();
             assert_eq!(matrix.stored_bytes().as_ptr(), stored.stored_bytes().as_ptr());
+            let there_and_back = RowOrder::HalvesFromPairs(6) == order;
+            let back = if there_and_back { RowOrder::PairsFromHalves(6) } else { RowOrder::HalvesFromPairs(6) };
+            assert_eq!(matrix.clone().in_order(back).unwrap().order(), RowOrder::Stored);
+            assert!(matrix.clone().in_order(order).is_err());
             let (weight, what) = (b.weight(&matrix).unwrap(), format!("{} {order:?}", precision.name()));
             assert_close(b, &what, &weight, &expected, 0.0);
             for n in [1, 6] {

@@ -4,6 +4,7 @@
 mod adapters;
 mod configurations;
 mod folders;
+mod gguf;
 mod gradients;
 mod requests;
 mod weights;

@@ -90,7 +90,7 @@ fn a_weight_that_does_not_fit() {
     insta::assert_snapshot!(with_tensor(name, None), @"`folder` has no weight `model.layers.1.mlp.up_proj.weight`, which the configuration asks for");
     insta::assert_snapshot!(with_tensor(name, Some((Dtype::F32, vec![12, 7]))), @"the weight `model.layers.1.mlp.up_proj.weight` in `folder` has shape [12, 7] where the configuration asks for [12, 8]; `config.json` and the weights are not of one model");
     insta::assert_snapshot!(with_tensor(name, Some((Dtype::F32, vec![8, 12]))), @"the weight `model.layers.1.mlp.up_proj.weight` in `folder` has shape [8, 12] where the configuration asks for [12, 8]; `config.json` and the weights are not of one model");
-    insta::assert_snapshot!(with_tensor(name, Some((Dtype::I64, vec![12, 8]))), @"the weight `model.layers.1.mlp.up_proj.weight` in `folder/model.safetensors` is stored as I64; F32, F16 and BF16 are read");
+    insta::assert_snapshot!(with_tensor(name, Some((Dtype::I64, vec![12, 8]))), @"the weight `model.layers.1.mlp.up_proj.weight` in `folder/model.safetensors` is stored as I64; F32, F16 and BF16 are read, and in GGUF files Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K");
     insta::assert_snapshot!(with_tensor("model.norm.weight", Some((Dtype::F32, vec![9]))), @"the weight `model.norm.weight` in `folder` has shape [9] where the configuration asks for [8]; `config.json` and the weights are not of one model");
 }
 
