@@ -109,6 +109,36 @@ fn a_classifier_is_trained_measured_and_asked() {
     assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-5 && shares.len() == 2, "{prediction}");
 }
 
+/// A base that writes learns labels with a new head, as adapter and as a whole model; what it was told stays with the result.
+#[test]
+fn a_model_that_writes_learns_to_sort() {
+    let Some(model) = material::tiny_llama() else { return };
+    let (terminal, model) = (Terminal::new(), model.display());
+    material::write_reviews(&terminal.path("reviews.csv"), 400);
+    for (method, rate) in [("lora", "3e-3"), ("full", "1e-3")] {
+        let words = format!(
+            "train --json --model {model} --data reviews.csv --method {method} --steps 100 --batch-size 16 \
+             --learning-rate {rate} --threads 1 --validation-split 0.25 --name {method}"
+        );
+        let last = completed(&terminal.run(&words).well());
+        assert!(last["metrics"]["accuracy"].as_f64().unwrap() > 0.9, "{method}: {}", last["metrics"]);
+        let found = terminal.run(&format!("evaluate --json --model {model} --adapter {method} --data reviews.csv"));
+        let found = found.well().json();
+        assert!(found["accuracy"].as_f64().unwrap() > 0.9, "{method}: {found}");
+        let model = model.to_string();
+        let asked = ["predict", "--json", "--model", &model, "--adapter", method, "--text", "pool was kind and bright"];
+        let prediction = terminal.run_words(asked).well().json();
+        assert_eq!(prediction["label"], "good", "{method}: {prediction}");
+    }
+    // The base alone still writes, beside the adapter that sorts.
+    let model = model.to_string();
+    let words = ["generate", "--json", "--model", &model, "--max-tokens", "3", "--prompt", "What about the food?"];
+    assert!(terminal.run_words(words).well().json()["n_tokens"].as_u64().unwrap() > 0);
+    let said =
+        terminal.run_words(["generate", "--model", &model, "--adapter", "lora", "--prompt", "What?"]).with_code(1);
+    assert!(said.error.contains("gives labels and does not continue texts"), "{}", said.error);
+}
+
 #[test]
 fn a_run_is_repeated_from_its_own_file() {
     let Some(model) = material::tiny_llama() else { return };

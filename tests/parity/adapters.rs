@@ -3,9 +3,12 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use lorikeet_models::{AdapterConfig, Fused, Model, ModelError, ModelFiles, Targets};
+use lorikeet_models::{
+    AdapterConfig, Backend, Fused, Model, ModelConfig, ModelError, ModelFiles, Precision, Targets, Tokens, Trainable,
+    WeightSource,
+};
 use lorikeet_tests::{fixture::Fixture, shared_data};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 #[test]
 fn parity_of_saved_adapters_with_the_folders_that_peft_wrote() {
@@ -40,8 +43,7 @@ fn saves_what_peft_saved(model: &Model<Fused>, base: &Path, theirs: &Path) -> us
     assert_eq!(AdapterConfig::read(ours.path()).unwrap().lora, AdapterConfig::read(theirs).unwrap().lora);
     let again = Model::open_with_adapter(Fused::new(1).unwrap(), base, ours.path()).unwrap();
     let parameters = |m: &Model<Fused>| -> BTreeMap<String, Vec<u32>> {
-        let bits =
-            |t| lorikeet_models::Backend::download(m.backend(), t).unwrap().iter().map(|v| v.to_bits()).collect();
+        let bits = |t| m.backend().download(t).unwrap().iter().map(|v| v.to_bits()).collect();
         m.parameters().iter().map(|p| (p.name.clone(), bits(&p.value))).collect()
     };
     assert_eq!(parameters(model), parameters(&again), "{} changes when it is read back", theirs.display());
@@ -104,4 +106,37 @@ fn parity_of_an_adapter_that_a_stranger_published() {
     let head: Vec<&str> = files.names().filter(|n| !n.contains(".lora_")).collect();
     assert_eq!(head, ["base_model.model.classifier.bias", "base_model.model.classifier.weight"]);
     assert_eq!(files.shape(head[1]), Some([4, 768].as_slice()));
+    fits_a_base_of_its_shape(&folder);
+}
+
+/// The stranger's base is not at hand; one of its sizes with random numbers takes the adapter and gives it back.
+fn fits_a_base_of_its_shape(adapter: &Path) {
+    let base = tempfile::tempdir().unwrap();
+    let config = json!({
+        "model_type": "albert", "architectures": ["AlbertForMaskedLM"], "vocab_size": 50, "embedding_size": 128,
+        "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_hidden_groups": 1,
+        "inner_group_num": 1, "num_attention_heads": 12, "max_position_embeddings": 32, "type_vocab_size": 2,
+        "layer_norm_eps": 1e-12, "hidden_act": "gelu_new"
+    });
+    fs::write(base.path().join("config.json"), config.to_string()).unwrap();
+    let (config, fused) = (ModelConfig::read(base.path(), None).unwrap(), || Fused::new(2).unwrap());
+    let source = WeightSource::Fresh { folder: base.path().to_owned(), seed: 1, deviation: 0.02 };
+    let random = Model::build(fused(), config, &source, &Trainable::Everything, 1).unwrap();
+    random.save_whole(base.path(), Precision::F32, &[]).unwrap();
+
+    let mut model = Model::open_with_adapter(fused(), base.path(), adapter).unwrap();
+    assert_eq!(model.config().labels, Some(4));
+    assert_eq!(model.adapted_modules(), ["dense", "ffn", "key", "query", "value"]);
+    let tokens = Tokens::from_sequences(&[vec![2, 7, 9, 3], vec![2, 8, 3]]);
+    let logits = |model: &Model<Fused>| {
+        let logits = model.logits(&tokens).unwrap();
+        assert_eq!(model.backend().shape(&logits), (2, 4));
+        model.backend().download(&logits).unwrap()
+    };
+    let adapted = logits(&model);
+    model.set_adapters(false);
+    assert!(adapted.iter().zip(logits(&model)).any(|(with, without)| (with - without).abs() > 1e-3));
+    let ours = tempfile::tempdir().unwrap();
+    model.save_adapter(ours.path(), "albert-base-v2").unwrap();
+    assert_eq!(read_tensors(ours.path()), read_tensors(adapter));
 }

@@ -6,7 +6,7 @@ use lorikeet_tests::{fixture::Fixture, shared_data};
 use crate::compare::{Outcome, compare, method};
 
 /// Fixtures that must be equal wherever their folder is present.
-const REQUIRED: [&str; 10] = [
+const REQUIRED: [&str; 12] = [
     "llama-untied",
     "llama-tied",
     "smollm2",
@@ -14,6 +14,8 @@ const REQUIRED: [&str; 10] = [
     "qwen3",
     "bert",
     "distilbert",
+    "roberta",
+    "albert",
     "llama-qv-only",
     "llama-completion-only",
     "llama-grad-accumulation",

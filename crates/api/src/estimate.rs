@@ -8,7 +8,7 @@
 
 use lorikeet_data::{SplitShares, split};
 use lorikeet_jobs::train::{Plan, RecomputeChoice};
-use lorikeet_models::{Architecture, ModelConfig};
+use lorikeet_models::Architecture;
 use lorikeet_registry::{RunFilter, RunStatus};
 
 use crate::counting::{Counted, limit};
@@ -38,12 +38,7 @@ pub(crate) fn of(app: &App, wanted: &Wanted, request: &RunRequest) -> Result<Run
     let counted = Parts::count(app, wanted)?;
     let method = settings::moves(wanted.method);
     let n_examples = counted.train_examples(wanted);
-    let task = match wanted.task {
-        Task::Causal => lorikeet_data::Task::Causal,
-        Task::Classify => lorikeet_data::Task::Classify,
-    };
-    let width = wanted.config.width();
-    let plan = Plan::new(&wanted.settings, task, method, width, n_examples as usize, counted.n_validation > 0);
+    let plan = Plan::new(&wanted.settings, method, &wanted.config, n_examples as usize, counted.n_validation > 0);
     let passes = plan.settings.epochs;
     let share = n_examples as f64 / counted.all.n_examples.max(1) as f64;
     let n_tokens = (counted.all.n_tokens as f64 * share * passes) as u64;
@@ -132,68 +127,25 @@ impl Parts {
     }
 }
 
-/// A linear map of a block: its name, rows and columns.
-type Linear = (&'static str, usize, usize);
-
-/// The linear maps of one block, and how many blocks there are.
-fn linears(config: &ModelConfig) -> (Vec<Linear>, usize) {
-    match &config.architecture {
-        Architecture::Decoder(d) => {
-            let (q, kv) = (d.heads * d.head_dim, d.kv_heads * d.head_dim);
-            let maps = vec![
-                ("q_proj", q, d.width),
-                ("k_proj", kv, d.width),
-                ("v_proj", kv, d.width),
-                ("o_proj", d.width, q),
-                ("gate_proj", d.inner, d.width),
-                ("up_proj", d.inner, d.width),
-                ("down_proj", d.width, d.inner),
-            ];
-            (maps, d.layers)
-        }
-        Architecture::Encoder(e) => {
-            let (c, i) = (e.width, e.inner);
-            let maps = if config.model_type == "distilbert" {
-                vec![
-                    ("q_lin", c, c),
-                    ("k_lin", c, c),
-                    ("v_lin", c, c),
-                    ("out_lin", c, c),
-                    ("lin1", i, c),
-                    ("lin2", c, i),
-                ]
-            } else {
-                vec![("query", c, c), ("key", c, c), ("value", c, c), ("dense", c, c), ("dense", i, c), ("dense", c, i)]
-            };
-            (maps, e.layers)
-        }
-    }
-}
-
 /// Numbers that move.
 fn trainable(wanted: &Wanted, names: &[String]) -> u64 {
     if wanted.method == Method::Full {
         return wanted.model.n_parameters;
     }
-    let (maps, n_blocks) = linears(&wanted.config);
-    let covers = |name: &str| names.iter().any(|n| n == "all-linear" || n.rsplit('.').next() == Some(name));
+    let (maps, n_blocks) = wanted.config.linears();
+    let ends = |path: &str, name: &str| path.strip_suffix(name).is_some_and(|b| b.is_empty() || b.ends_with('.'));
+    let covers = |map: &str| names.iter().any(|n| n == "all-linear" || ends(map, n) || ends(n, map));
     let per_block: usize = maps.iter().filter(|(name, ..)| covers(name)).map(|(_, rows, cols)| rows + cols).sum();
-    let head = match &wanted.config.architecture {
-        Architecture::Encoder(e) => {
-            let labels = wanted.data.labels.as_ref().and_then(|l| l.as_array()).map_or(e.labels, Vec::len);
-            let pre = if wanted.config.model_type == "distilbert" { e.width * (e.width + 1) } else { 0 };
-            pre + labels * (e.width + 1)
-        }
-        Architecture::Decoder(_) => 0,
-    };
+    let head = wanted.n_labels().map_or(0, |labels| wanted.config.n_head_parameters(labels));
     (per_block * n_blocks) as u64 * wanted.settings.rank + head as u64
 }
 
 fn memory(wanted: &Wanted, counted: &Counted, n_trainable: u64) -> MemoryEstimate {
-    let (width, inner, blocks, vocabulary) = match &wanted.config.architecture {
-        Architecture::Decoder(d) => (d.width, d.inner, d.layers, d.vocabulary),
-        Architecture::Encoder(e) => (e.width, e.inner, e.layers, e.labels),
+    let (width, inner, blocks) = match &wanted.config.architecture {
+        Architecture::Decoder(d) => (d.width, d.inner, d.layers),
+        Architecture::Encoder(e) => (e.width, e.inner, e.layers * e.group_layers),
     };
+    let n_logits = wanted.n_labels().unwrap_or(wanted.config.vocabulary());
     let (width, inner, blocks) = (width as u64, inner as u64, blocks as u64);
     let tokens = wanted.settings.batch_size * counted.longest;
     let block = 8 * width + 3 * inner;
@@ -201,7 +153,7 @@ fn memory(wanted: &Wanted, counted: &Counted, n_trainable: u64) -> MemoryEstimat
         RecomputeChoice::Never => blocks * block,
         RecomputeChoice::Blocks => blocks * width + block,
     };
-    let head = tokens.min(HEAD_ROWS) * vocabulary as u64 * 2;
+    let head = tokens.min(HEAD_ROWS) * n_logits as u64 * 2;
     let base_bytes = if wanted.method == Method::Full { 0 } else { wanted.model.n_bytes } + PROGRAM_BYTES;
     let (trainable_bytes, batch_bytes) = (n_trainable * 16, 4 * (tokens * kept + head));
     MemoryEstimate {

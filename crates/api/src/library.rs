@@ -229,10 +229,6 @@ fn describe(folder: &Path, place: &str, name: &str, stamp: Value) -> Result<NewM
     let tokenizer = Tokenizer::open(folder)?;
     tokenizer.check_fits(config.vocabulary())?;
     let template = tokenizer.template();
-    let tasks = match config.task() {
-        lorikeet_models::Task::Causal => json!(["causal"]),
-        lorikeet_models::Task::Classify => json!(["classify"]),
-    };
     let details = json!({
         "stamp": stamp,
         "licence": licence(folder),
@@ -243,7 +239,7 @@ fn describe(folder: &Path, place: &str, name: &str, stamp: Value) -> Result<NewM
         path: place.to_owned(),
         hash: hash_folder(folder)?,
         architecture: config.model_type.clone(),
-        tasks,
+        tasks: json!(crate::models::tasks(&config)),
         n_parameters: files.n_parameters() as u64,
         n_bytes: files.n_bytes() as u64,
         template_hash: Some(template.hash().to_owned()),

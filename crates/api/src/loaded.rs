@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lorikeet_data::Tokenizer;
 use lorikeet_jobs::train::{DeviceChoice, ResultInfo, Settings};
 use lorikeet_jobs::{Executor, Place, Source, open};
-use lorikeet_models::ModelConfig;
+use lorikeet_models::{ModelConfig, Task};
 
 use crate::wanted::RunResult;
 use crate::wire::{ApiError, ErrorCode};
@@ -18,6 +18,8 @@ const MOST_LOADED: usize = 2;
 /// A loaded model with its tokenizer.
 pub(crate) struct Ready {
     source: Source,
+    /// Whether it writes texts.
+    writes: bool,
     pub tokenizer: Tokenizer,
     pub info: Option<ResultInfo>,
     executor: Mutex<Box<dyn Executor>>,
@@ -28,8 +30,9 @@ impl Ready {
     pub fn load(parts: &Parts, n_labels: Option<usize>) -> Result<Ready, ApiError> {
         let source = parts.source(n_labels);
         let tokenizer = Tokenizer::open(&parts.folder)?;
-        let executor = Mutex::new(open(&source, Place::choose(DeviceChoice::Auto)?, None)?);
-        Ok(Ready { source, tokenizer, info: parts.info.clone(), executor })
+        let executor = open(&source, Place::choose(DeviceChoice::Auto)?, None)?;
+        let writes = executor.config().task() == Task::Causal;
+        Ok(Ready { source, writes, tokenizer, info: parts.info.clone(), executor: Mutex::new(executor) })
     }
 
     /// The model itself, for one question at a time.
@@ -84,6 +87,14 @@ impl Parts {
         Ok(Parts { folder: result, adapter: None, info })
     }
 
+    /// What the model's folder says, with the classifier that an adapter brings.
+    pub fn config(&self) -> Result<ModelConfig, ApiError> {
+        Ok(match &self.adapter {
+            Some(adapter) => ModelConfig::read_with_adapter(&self.folder, adapter)?,
+            None => ModelConfig::read(&self.folder, None)?,
+        })
+    }
+
     fn source(&self, n_labels: Option<usize>) -> Source {
         Source { folder: self.folder.clone(), adapter: self.adapter.clone(), n_labels }
     }
@@ -119,9 +130,8 @@ impl Loaded {
     /// not where a classifier came with the adapter.
     pub fn get(&self, parts: &Parts, n_labels: Option<usize>) -> Result<Arc<Ready>, ApiError> {
         let source = parts.source(n_labels);
-        let is_causal = ModelConfig::read(&parts.folder, None)?.task() == lorikeet_models::Task::Causal;
         let serves = |ready: &Ready| {
-            ready.source == source || (is_causal && source.adapter.is_none() && ready.source.folder == source.folder)
+            ready.source == source || (ready.writes && source.adapter.is_none() && ready.source.folder == source.folder)
         };
         let mut kept = self.lock();
         if let Some(at) = kept.iter().position(|ready| serves(ready)) {

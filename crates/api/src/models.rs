@@ -64,7 +64,7 @@ pub fn inspect(app: &App, request: ModelRequest) -> Result<ModelDetails, ApiErro
         vocab_size: config.vocabulary() as u64,
         max_position_embeddings: config.max_positions() as u64,
         dtype: dtype(&config, &files),
-        target_modules: target_modules(&config).iter().map(|name| (*name).to_owned()).collect(),
+        target_modules: target_modules(&config),
         labels: config.label_names.clone(),
         card: card(folder),
         template,
@@ -98,7 +98,6 @@ pub(crate) fn summary(app: &App, row: &ModelRow) -> Result<ModelSummary, ApiErro
 
 fn unregistered(folder: &Path, config: &ModelConfig, files: &ModelFiles, tokenizer: &Tokenizer) -> ModelSummary {
     let path = folder.display().to_string();
-    let is_causal = config.task() == lorikeet_models::Task::Causal;
     ModelSummary {
         id: path.clone(),
         name: places::last_part(folder),
@@ -106,7 +105,7 @@ fn unregistered(folder: &Path, config: &ModelConfig, files: &ModelFiles, tokeniz
         path: Some(path),
         available: true,
         family: config.model_type.clone(),
-        tasks: vec![if is_causal { Task::Causal } else { Task::Classify }],
+        tasks: tasks(config).to_vec(),
         n_parameters: files.n_parameters() as u64,
         n_bytes: files.n_bytes() as u64,
         licence: None,
@@ -160,13 +159,24 @@ fn dtype(config: &ModelConfig, files: &ModelFiles) -> String {
     .to_owned()
 }
 
-/// Names of a family's linear maps.
-pub(crate) fn target_modules(config: &ModelConfig) -> &'static [&'static str] {
-    match config.model_type.as_str() {
-        "bert" => &["query", "key", "value", "dense"],
-        "distilbert" => &["q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2"],
-        _ => &["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+/// What a base can be trained for: one that writes learns to give labels too, with a new head.
+pub(crate) fn tasks(config: &ModelConfig) -> &'static [Task] {
+    match config.task() {
+        lorikeet_models::Task::Causal => &[Task::Causal, Task::Classify],
+        lorikeet_models::Task::Classify => &[Task::Classify],
     }
+}
+
+/// Names of a family's linear maps, each once.
+fn target_modules(config: &ModelConfig) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (path, ..) in config.linears().0 {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 /// The model's own words about itself, without the front matter.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lorikeet_models::{ModelConfig, Task};
+use lorikeet_models::Task;
 
 use crate::loaded::{Parts, Ready};
 use crate::trying::{answer, judgement};
@@ -41,23 +41,25 @@ pub fn stop(app: &App, request: Nothing) -> Result<ServeStatus, ApiError> {
 /// `not_found`, `mismatch` and `unrecognised_model` for what is named, `out_of_memory` for what is loaded.
 pub fn open(app: &App, request: &ServeRequest) -> Result<Arc<dyn Served>, ApiError> {
     let base = Parts::find(app, &request.model, None)?;
-    let is_classifier = ModelConfig::read(&base.folder, None)?.task() == Task::Classify;
+    let is_classifier = |parts: &Parts| parts.config().map(|config| config.task() == Task::Classify);
+    let base_classifies = is_classifier(&base)?;
     let mut kept = Kept { models: Vec::new() };
     for adapter in &request.adapters {
         let parts = Parts::find(app, &request.model, Some(adapter))?;
         let run = parts.info.as_ref().map(|info| info.run.clone()).filter(|run| app.library.find_run(run).is_ok());
         let folder = parts.adapter.as_ref().unwrap_or(&parts.folder);
         let name = run.clone().unwrap_or_else(|| places::last_part(folder));
-        let (kind, with_adapter) = (kind(is_classifier, ServedKind::Adapter), parts.adapter.is_some());
+        let (kind, with_adapter) = (kind(is_classifier(&parts)?, ServedKind::Adapter), parts.adapter.is_some());
         kept.push(Model { name, kind, run, with_adapter, ready: Arc::new(Ready::load(&parts, None)?) });
     }
     // A classifier's base has labels of its own or guesses, so it is no other name for one with an adapter.
-    let shared = kept.models.iter().find(|model| model.with_adapter && !is_classifier).map(|model| model.ready.clone());
-    if !is_classifier || kept.models.is_empty() {
+    let writing = |model: &&Model| model.with_adapter && model.kind != ServedKind::Classifier;
+    let shared = kept.models.iter().find(writing).map(|model| model.ready.clone());
+    if !base_classifies || kept.models.is_empty() {
         let ready = shared.map_or_else(|| Ready::load(&base, None).map(Arc::new), Ok)?;
         let row = app.library.find_model(&request.model).ok().and_then(|found| found.row);
         let name = row.map_or_else(|| places::last_part(&base.folder), |row| row.id);
-        let kind = kind(is_classifier, ServedKind::Base);
+        let kind = kind(base_classifies, ServedKind::Base);
         let model = Model { name, kind, run: None, with_adapter: false, ready };
         kept.push(model);
         kept.models.rotate_right(1);

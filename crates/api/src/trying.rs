@@ -139,7 +139,7 @@ pub fn evaluate(
     let parts = Parts::find(app, &request.model, request.adapter.as_deref())?;
     let row = app.library.use_dataset(&request.data)?;
     let dataset = app.library.store.dataset(&row.hash)?;
-    let config = ModelConfig::read(&parts.folder, None)?;
+    let config = parts.config()?;
     let task = match config.task() {
         lorikeet_models::Task::Causal => Task::Causal,
         lorikeet_models::Task::Classify => Task::Classify,

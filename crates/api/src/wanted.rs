@@ -35,6 +35,12 @@ impl Wanted {
         Ok(Wanted { model, folder, config, data, validation, task, method, settings })
     }
 
+    /// Classes that the run will tell apart, when classifying.
+    pub fn n_labels(&self) -> Option<usize> {
+        let labels = self.data.labels.as_ref().and_then(|labels| labels.as_array()).map(Vec::len);
+        (self.task == Task::Classify).then(|| labels.or(self.config.labels)).flatten()
+    }
+
     /// Why this cannot be trained, seen without reading a row.
     pub fn refusal(&self) -> Option<ApiError> {
         let (family, data) = (&self.config.model_type, &self.data.name);
@@ -45,18 +51,13 @@ impl Wanted {
                 format!("`{}` is a `{family}` model, which gives labels and does not write texts", self.model.name),
                 "choose a model that writes, such as `starter`, or the task `classify`",
             ),
-            (Task::Classify, true, _) => mismatch(
-                format!("`{}` is a `{family}` model, which writes texts and has no classifier", self.model.name),
-                "choose an encoder such as BERT, or examples with an instruction and an answer",
-            ),
             (Task::Classify, _, Task::Causal) => mismatch(
                 format!("the rows of `{data}` have no labels"),
                 "choose the task `causal`, or rows with a text and a label",
             ),
-            (Task::Causal, _, Task::Classify) => mismatch(
-                format!("the rows of `{data}` are texts with labels"),
-                "choose the task `classify` and an encoder",
-            ),
+            (Task::Causal, _, Task::Classify) => {
+                mismatch(format!("the rows of `{data}` are texts with labels"), "choose the task `classify`")
+            }
             _ => None,
         }
     }

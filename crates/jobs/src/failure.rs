@@ -146,10 +146,10 @@ impl From<ModelError> for Failure {
             ModelError::AdapterMismatch { .. } => {
                 Failure::new(codes::MISMATCH, message).with_hint("give the base model that the adapter was trained on")
             }
-            ModelError::Unsuited { .. } => Failure::new(codes::MISMATCH, message),
+            ModelError::Unsuited { .. } | ModelError::HeadSize { .. } => Failure::new(codes::MISMATCH, message),
             ModelError::NoTarget { .. } => Failure::new(codes::INVALID_SETTING, message)
                 .with_hint("leave `target_modules` empty for all linear ones"),
-            ModelError::TooLarge { .. } => Failure::new(codes::INVALID_REQUEST, message),
+            ModelError::TooLarge { .. } | ModelError::NoTokens => Failure::new(codes::INVALID_REQUEST, message),
             ModelError::UnknownToken { .. } | ModelError::UnknownLabel { .. } => Failure::new(codes::MISMATCH, message),
             ModelError::Readback { .. } => Failure::new(codes::INTERNAL, message),
         }

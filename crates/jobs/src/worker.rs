@@ -194,8 +194,8 @@ impl Workplace {
         let mut settings = job.settings.clone();
         settings.steps = Some(n_steps);
         // Nothing but the steps and the passes depends on the number of examples, and these two are known.
-        let width = ModelConfig::read(&job.model_folder, None)?.width();
-        let mut resolved = Plan::new(&settings, job.task, job.method, width, 1, true).settings;
+        let config = ModelConfig::read(&job.model_folder, None)?;
+        let mut resolved = Plan::new(&settings, job.method, &config, 1, true).settings;
         resolved.epochs = n_epochs;
         let values = serde_json::to_value(resolved.to_values());
         let update = RunUpdate {

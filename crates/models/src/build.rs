@@ -25,6 +25,14 @@ pub enum Trainable {
     Everything,
 }
 
+/// What the head of a classifier starts from where the base has none that fits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FreshHead {
+    pub seed: u64,
+    /// Standard deviation of its weights; biases are zero.
+    pub deviation: f32,
+}
+
 /// Collects the leaves of one model.
 pub(crate) struct Builder<'a, B: Backend> {
     pub backend: &'a B,
@@ -81,21 +89,32 @@ impl<'a, B: Backend> Builder<'a, B> {
         Ok(Projection { weight, bias, adapter })
     }
 
-    /// A linear map that never gets an adapter, such as BERT's pooler.
-    pub fn frozen_projection(&mut self, path: &str, out: usize, inside: usize) -> Result<Projection<B>> {
+    /// A linear map outside the blocks, such as BERT's pooler: it gets an adapter only where it is named.
+    pub fn outer_projection(&mut self, path: &str, out: usize, inside: usize) -> Result<Projection<B>> {
         let weight = self.matrix(format!("{path}.weight"), out, inside)?;
         let bias = Some(self.vector(format!("{path}.bias"), out)?);
-        self.plain.push(path.to_owned());
-        Ok(Projection { weight, bias, adapter: None })
+        let adapter = match self.trainable {
+            Trainable::Lora(spec) if spec.targets != Targets::AllLinear && spec.covers(path) => {
+                Some(self.adapter(spec, path, out, inside)?)
+            }
+            _ => None,
+        };
+        if adapter.is_some() { &mut self.adapted } else { &mut self.plain }.push(path.to_owned());
+        Ok(Projection { weight, bias, adapter })
     }
 
     /// A linear map of the head: with LoRA it is trained and saved whole. Where the base has none, it starts from fresh
     /// numbers.
-    pub fn head(&mut self, path: &str, out: usize, inside: usize, seed: u64, deviation: f32) -> Result<Projection<B>> {
-        let (weight, bias) = (format!("{path}.weight"), format!("{path}.bias"));
-        let weight = self.head_leaf(weight, (out, inside), vec![out, inside], seed, deviation)?;
-        let bias = self.head_leaf(bias, (1, out), vec![out], seed, 0.0)?;
+    pub fn head(&mut self, path: &str, out: usize, inside: usize, start: FreshHead) -> Result<Projection<B>> {
+        let weight = self.head_matrix(&format!("{path}.weight"), out, inside, start)?;
+        let bias = FreshHead { deviation: 0.0, ..start };
+        let bias = self.head_leaf(format!("{path}.bias"), (1, out), vec![out], bias)?;
         Ok(Projection { weight, bias: Some(bias), adapter: None })
+    }
+
+    /// The weight of a head without a bias; see [`Builder::head`].
+    pub fn head_matrix(&mut self, name: &str, out: usize, inside: usize, start: FreshHead) -> Result<Leaf<B>> {
+        self.head_leaf(name.to_owned(), (out, inside), vec![out, inside], start)
     }
 
     fn head_leaf(
@@ -103,12 +122,15 @@ impl<'a, B: Backend> Builder<'a, B> {
         name: String,
         (rows, cols): (usize, usize),
         dims: Vec<usize>,
-        seed: u64,
-        deviation: f32,
+        FreshHead { seed, deviation }: FreshHead,
     ) -> Result<Leaf<B>> {
         let stored = match self.source.find(&self.spellings(&name), rows, cols) {
-            // The file's classifier has another number of classes than the data: it is replaced.
-            Err(ModelError::WeightShape { .. }) => None,
+            // The file's classifier has another number of classes than the examples: training replaces it.
+            Err(ModelError::WeightShape { .. }) if *self.trainable != Trainable::Nothing => None,
+            Err(ModelError::WeightShape { path, expected, found, .. }) if expected.get(1) == found.get(1) => {
+                let [found, asked] = [found, expected].map(|shape| shape.first().copied().unwrap_or_default());
+                return Err(ModelError::HeadSize { path, found, asked });
+            }
             found => found?,
         };
         let stream = stream_of(seed, &name);
@@ -184,7 +206,7 @@ impl<'a, B: Backend> Builder<'a, B> {
 }
 
 /// The module's own name: the last part of its path.
-fn last_name(path: &str) -> &str {
+pub(crate) fn last_name(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 

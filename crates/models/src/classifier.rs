@@ -1,13 +1,14 @@
-//! The head of a classifier: the first token of each sequence through a dense layer and a projection onto the classes.
+//! The head of an encoder's classifier: the first token of each sequence through a dense layer and a projection onto the
+//! classes.
 
 use lorikeet_kernels::{Activation, Backend};
 
 use crate::{
     EncoderSpec, Result,
-    build::Builder,
-    config::Pooling,
+    build::{Builder, FreshHead},
+    config::EncoderFamily,
     leaf::{Context, Gradients, InputGradient},
-    names::{CLASSIFIER, EncoderNames},
+    names::EncoderNames,
     projection::Projection,
 };
 
@@ -21,6 +22,8 @@ pub(crate) struct Classifier<B: Backend> {
 /// What the head's backward needs.
 pub(crate) struct ClassifierTrace<T> {
     first: T,
+    /// The dense layer's low-rank activation.
+    low: Option<T>,
     before: T,
     pooled: T,
     /// Logits (S, K) of S sequences and K classes.
@@ -28,13 +31,15 @@ pub(crate) struct ClassifierTrace<T> {
 }
 
 impl<B: Backend> Classifier<B> {
-    pub fn new(b: &mut Builder<'_, B>, spec: &EncoderSpec, seed: u64, deviation: f32) -> Result<Self> {
-        let (names, c) = (EncoderNames::of(spec.pooling), spec.width);
-        let (dense, activation) = match spec.pooling {
-            Pooling::Pooler => (b.frozen_projection(names.dense, c, c)?, Activation::Tanh),
-            Pooling::PreClassifier => (b.head(names.dense, c, c, seed, deviation)?, Activation::Relu),
+    /// `start` says what a head that the base does not have begins with.
+    pub fn new(b: &mut Builder<'_, B>, spec: &EncoderSpec, labels: usize, start: FreshHead) -> Result<Self> {
+        let (names, c) = (EncoderNames::of(spec.family), spec.width);
+        let (dense, activation) = match spec.family {
+            EncoderFamily::Bert | EncoderFamily::Albert => (b.outer_projection(names.dense, c, c)?, Activation::Tanh),
+            EncoderFamily::DistilBert => (b.head(names.dense, c, c, start)?, Activation::Relu),
+            EncoderFamily::Roberta => (b.head(names.dense, c, c, start)?, Activation::Tanh),
         };
-        let classes = b.head(CLASSIFIER, spec.labels, c, seed, deviation)?;
+        let classes = b.head(names.classes, labels, c, start)?;
         Ok(Self { dense, activation, classes })
     }
 
@@ -46,10 +51,10 @@ impl<B: Backend> Classifier<B> {
         firsts: &[u32],
     ) -> Result<ClassifierTrace<B::Tensor>> {
         let first = ctx.backend.gather_rows(hidden, firsts)?;
-        let (before, _) = self.dense.forward(ctx, &first)?;
+        let (before, low) = self.dense.forward(ctx, &first)?;
         let pooled = ctx.backend.activate(self.activation, &before)?;
         let (logits, _) = self.classes.forward(ctx, &pooled)?;
-        Ok(ClassifierTrace { first, before, pooled, logits })
+        Ok(ClassifierTrace { first, low, before, pooled, logits })
     }
 
     /// The gradient (N, C) of `hidden` from that of the logits, which `trace.logits` holds by now.
@@ -66,10 +71,14 @@ impl<B: Backend> Classifier<B> {
         let mut dhidden = be.zeros(n_rows, be.shape(&trace.first).1)?;
         let Some(dpooled) = dpooled.into_sum() else { return Ok(dhidden) };
         let dbefore = be.activate_backward(self.activation, &trace.before, &dpooled)?;
-        self.dense.backward(ctx, grads, (&trace.first, None), &dbefore, &mut dfirst)?;
+        self.dense.backward(ctx, grads, (&trace.first, trace.low.as_ref()), &dbefore, &mut dfirst)?;
         if let Some(dfirst) = dfirst.into_sum() {
             be.scatter_add_rows(&mut dhidden, firsts, &dfirst)?;
         }
         Ok(dhidden)
+    }
+
+    pub fn projections(&mut self) -> [&mut Projection<B>; 2] {
+        [&mut self.dense, &mut self.classes]
     }
 }

@@ -12,10 +12,14 @@ use serde_json::{Map, Value};
 
 use self::{
     decoders::decoder,
-    encoders::{bert, distilbert},
+    encoders::{albert, bert, distilbert, roberta},
     keys::Keys,
 };
-use crate::{ModelError, NormKind, Result, gguf};
+use crate::{
+    ModelError, ModelFiles, NormKind, Result,
+    gguf,
+    names::{DecoderNames, EncoderNames, PEFT_PREFIX},
+};
 
 /// What a model is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,40 +136,58 @@ pub struct DecoderSpec {
     pub activation: Activation,
 }
 
-/// How an encoder turns its first token into what the classifier reads.
+/// The table of names that an encoder's tensors have, and the kind of head that goes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pooling {
-    /// BERT's pooler: a dense layer and tanh, frozen with the base.
-    Pooler,
-    /// DistilBERT's `pre_classifier`: a dense layer and ReLU, trained with the head.
-    PreClassifier,
+pub enum EncoderFamily {
+    /// BERT: the classifier reads the pooler, a dense layer and tanh that are frozen with the base.
+    Bert,
+    /// DistilBERT: the classifier reads `pre_classifier`, a dense layer and ReLU that are trained with the head.
+    DistilBert,
+    /// RoBERTa and XLM-RoBERTa: the classifier has a dense layer and tanh of its own, trained with it.
+    Roberta,
+    /// ALBERT: a pooler as BERT's, a narrow embedding, and blocks whose weights serve in several places.
+    Albert,
 }
 
-/// A post-norm encoder with a classifier.
+/// A post-norm encoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncoderSpec {
+    /// Names and head.
+    pub family: EncoderFamily,
     /// Entries of the embedding.
     pub vocabulary: usize,
     /// Channels of a token, `C`.
     pub width: usize,
+    /// Channels of the embedding; a linear map widens them to `C` where the family has one.
+    pub embedding_width: usize,
     /// Channels inside the feed-forward part.
     pub inner: usize,
-    /// Blocks.
+    /// Layers.
     pub layers: usize,
+    /// Groups of layers that share their weights; as many as layers where nothing is shared.
+    pub groups: usize,
+    /// Blocks that each layer of a group runs one behind the other.
+    pub group_layers: usize,
     /// Heads, `H`.
     pub heads: usize,
     /// Longest text, in tokens.
     pub max_positions: usize,
+    /// Row of the position table that belongs to a text's first token.
+    pub first_position: usize,
     /// Segment embeddings; 0 for families without.
     pub token_types: usize,
     /// Added to the variance in norms.
     pub norm_eps: f32,
     /// Non-linearity of the feed-forward part.
     pub activation: Activation,
-    /// What the classifier reads.
-    pub pooling: Pooling,
-    /// Classes.
-    pub labels: usize,
+}
+
+impl EncoderSpec {
+    /// Which block each step of the forward pass runs: layer `i` belongs to group `i G / L`, as transformers counts.
+    pub(crate) fn order(&self) -> Vec<usize> {
+        let groups = (0..self.layers).map(|i| i * self.groups / self.layers);
+        groups.flat_map(|g| (0..self.group_layers).map(move |j| g * self.group_layers + j)).collect()
+    }
 }
 
 /// The two kinds of model.
@@ -186,6 +208,8 @@ pub struct ModelConfig {
     pub model_type: String,
     /// Sizes and options.
     pub architecture: Architecture,
+    /// Classes, where it gives a text one of several labels.
+    pub labels: Option<usize>,
     /// Names of the classes in their order, where the file has them.
     pub label_names: Vec<String>,
     /// Standard deviation of fresh weights.
@@ -195,11 +219,13 @@ pub struct ModelConfig {
 }
 
 /// Families that are built.
-pub(crate) const FAMILIES: [&str; 5] = ["llama", "qwen2", "qwen3", "bert", "distilbert"];
+pub(crate) const FAMILIES: [&str; 8] =
+    ["llama", "qwen2", "qwen3", "bert", "distilbert", "roberta", "xlm-roberta", "albert"];
 
 impl ModelConfig {
-    /// Reads `config.json` in `folder`, or the metadata of the GGUF file that `folder` is or holds. For classification
-    /// `labels` overrides the number of classes in the file.
+    /// Reads `config.json` in `folder`, or the metadata of the GGUF file that `folder` is or holds. With `labels` the model
+    /// gives labels, so many, whatever the file says; without, an encoder gives those of the file and a decoder does where
+    /// its class in the file is one for classification.
     ///
     /// # Errors
     /// Where the file is missing, is not JSON, lacks a key or names a family that is not built.
@@ -231,16 +257,35 @@ impl ModelConfig {
             return Err(keys.missing("model_type"));
         }
         let label_names = label_names(&raw);
-        let n_labels = labels.unwrap_or_else(|| label_names.len().max(2));
         let architecture = match model_type.as_str() {
             "llama" | "qwen2" | "qwen3" => Architecture::Decoder(decoder(&keys)?),
-            "bert" => Architecture::Encoder(bert(&keys, n_labels)?),
-            "distilbert" => Architecture::Encoder(distilbert(&keys, n_labels)?),
+            "bert" => Architecture::Encoder(bert(&keys)?),
+            "distilbert" => Architecture::Encoder(distilbert(&keys)?),
+            "roberta" | "xlm-roberta" => Architecture::Encoder(roberta(&keys)?),
+            "albert" => Architecture::Encoder(albert(&keys)?),
             _ => return Err(ModelError::UnknownFamily { model_type, known: FAMILIES.join(", ") }),
         };
         keys.check(&architecture)?;
+        let gives_labels = matches!(architecture, Architecture::Encoder(_)) || is_classifier(&raw);
+        let labels = labels.or_else(|| gives_labels.then(|| label_names.len().max(2)));
         let initial_deviation = raw.get("initializer_range").and_then(Value::as_f64).unwrap_or(0.02) as f32;
-        Ok(Self { folder: folder.to_owned(), model_type, architecture, label_names, initial_deviation, raw })
+        Ok(Self { folder: folder.to_owned(), model_type, architecture, labels, label_names, initial_deviation, raw })
+    }
+
+    /// [`ModelConfig::read`] of a base with the PEFT adapter in `adapter`, which may bring a classifier of its own.
+    ///
+    /// # Errors
+    /// As there, and where the adapter's file cannot be read.
+    pub fn read_with_adapter(folder: &Path, adapter: &Path) -> Result<Self> {
+        let files = ModelFiles::open_file(&adapter.join("adapter_model.safetensors"))?;
+        Ok(Self::read(folder, None)?.adapted(&files))
+    }
+
+    /// The configuration with the classifier that an adapter's file brings, where it brings one.
+    pub(crate) fn adapted(self, files: &ModelFiles) -> Self {
+        let head = files.shape(&format!("{PEFT_PREFIX}{}", self.head_weight()));
+        let labels = head.and_then(|shape| shape.first().copied()).or(self.labels);
+        Self { labels, ..self }
     }
 
     /// Entries of the embedding.
@@ -267,13 +312,79 @@ impl ModelConfig {
         }
     }
 
-    /// What this model is asked to do.
-    pub fn task(&self) -> Task {
-        match self.architecture {
-            Architecture::Decoder(_) => Task::Causal,
-            Architecture::Encoder(_) => Task::Classify,
+    /// The linear maps of one block in the order of the forward pass: the ends of their paths, rows and columns; and how
+    /// many blocks with weights of their own there are.
+    pub fn linears(&self) -> (Vec<(&'static str, usize, usize)>, usize) {
+        match &self.architecture {
+            Architecture::Decoder(d) => {
+                let (q, kv) = (d.heads * d.head_dim, d.kv_heads * d.head_dim);
+                let maps = vec![
+                    ("q_proj", q, d.width),
+                    ("k_proj", kv, d.width),
+                    ("v_proj", kv, d.width),
+                    ("o_proj", d.width, q),
+                    ("gate_proj", d.inner, d.width),
+                    ("up_proj", d.inner, d.width),
+                    ("down_proj", d.width, d.inner),
+                ];
+                (maps, d.layers)
+            }
+            Architecture::Encoder(e) => {
+                let (c, i) = (e.width, e.inner);
+                let sizes = [(c, c), (c, c), (c, c), (c, c), (i, c), (c, i)];
+                let names = EncoderNames::of(e.family).linears().into_iter();
+                (names.zip(sizes).map(|(name, (rows, cols))| (name, rows, cols)).collect(), e.groups * e.group_layers)
+            }
         }
     }
+
+    /// Numbers of a classifier's head for `labels` classes, which are trained and saved with an adapter.
+    pub fn n_head_parameters(&self, labels: usize) -> usize {
+        match &self.architecture {
+            Architecture::Decoder(d) => labels * d.width,
+            Architecture::Encoder(e) => {
+                let dense = match e.family {
+                    EncoderFamily::Bert | EncoderFamily::Albert => 0,
+                    EncoderFamily::DistilBert | EncoderFamily::Roberta => e.width * (e.width + 1),
+                };
+                dense + labels * (e.width + 1)
+            }
+        }
+    }
+
+    /// The modules that usually get an adapter: all linear maps of a decoder, queries and values of an encoder.
+    pub fn usual_targets(&self) -> Vec<&'static str> {
+        match &self.architecture {
+            Architecture::Decoder(_) => vec!["all-linear"],
+            Architecture::Encoder(e) => {
+                let names = EncoderNames::of(e.family);
+                [names.query, names.value].map(crate::build::last_name).to_vec()
+            }
+        }
+    }
+
+    /// Name of the weight that gives labels.
+    pub(crate) fn head_weight(&self) -> String {
+        let path = match &self.architecture {
+            Architecture::Decoder(_) => DecoderNames::SCORE,
+            Architecture::Encoder(e) => EncoderNames::of(e.family).classes,
+        };
+        format!("{path}.weight")
+    }
+
+    /// What this model is asked to do.
+    pub fn task(&self) -> Task {
+        match (&self.architecture, self.labels) {
+            (Architecture::Decoder(_), None) => Task::Causal,
+            _ => Task::Classify,
+        }
+    }
+}
+
+/// Whether the class that saved the file is one for classification.
+fn is_classifier(raw: &Map<String, Value>) -> bool {
+    let classes = raw.get("architectures").and_then(Value::as_array).into_iter().flatten();
+    classes.filter_map(Value::as_str).any(|class| class.ends_with("ForSequenceClassification"))
 }
 
 fn label_names(raw: &Map<String, Value>) -> Vec<String> {

@@ -8,7 +8,7 @@ use lorikeet_kernels::{AttentionShape, Backend, Spans};
 
 use crate::{
     DecoderSpec, KeyValueCache, Result,
-    build::Builder,
+    build::{Builder, FreshHead},
     head::CausalHead,
     leaf::{Context, Gradients, InputGradient, Leaf},
     names::DecoderNames,
@@ -235,10 +235,11 @@ impl<B: Backend> Block<B> {
 }
 
 impl<B: Backend> Decoder<B> {
-    pub fn new(b: &mut Builder<'_, B>, spec: &DecoderSpec) -> Result<Self> {
+    /// With `classes` for labels instead of the vocabulary.
+    pub fn new(b: &mut Builder<'_, B>, spec: &DecoderSpec, classes: Option<(usize, FreshHead)>) -> Result<Self> {
         let embedding = b.matrix(format!("{}.weight", DecoderNames::EMBEDDING), spec.vocabulary, spec.width)?;
         let blocks = (0..spec.layers).map(|i| Block::new(b, spec, i)).collect::<Result<_>>()?;
-        let head = CausalHead::new(b, spec)?;
+        let head = CausalHead::new(b, spec, classes)?;
         Ok(Self { spec: spec.clone(), embedding, blocks, head, rotary: Rotary::new(spec.rope.clone()) })
     }
 

@@ -1,5 +1,6 @@
 //! The encoder: post-norm blocks of bidirectional attention with biases. A family is an [`EncoderSpec`] and a table of
-//! names; the code is written once.
+//! names; the code is written once. Where layers share their weights, one block runs in several steps and its gradients
+//! add up.
 //!
 //! One block, with `N` the layer norm and `f` the activation: `m = N₁(x + O attention(Q x, K x, V x))`,
 //! `y = N₂(m + D f(U m))`.
@@ -20,9 +21,16 @@ use crate::{
 pub(crate) struct Encoder<B: Backend> {
     word: Leaf<B>,
     position: Leaf<B>,
-    token_type: Option<Leaf<B>>,
+    /// Row of `position` that belongs to a text's first token.
+    first_position: u32,
+    /// The table, and the last of its rows.
+    token_type: Option<(Leaf<B>, u32)>,
     norm: Norm<B>,
+    /// From a narrow embedding to the blocks' width.
+    widen: Option<Projection<B>>,
     blocks: Vec<Block<B>>,
+    /// Which block each step of the forward pass runs; a block may serve in several.
+    order: Vec<usize>,
 }
 
 struct Block<B: Backend> {
@@ -67,10 +75,18 @@ struct Trace<T> {
     saved: Option<Saved<T>>,
 }
 
+/// The embeddings of a batch on their way into the first block.
+struct Embedded<T> {
+    /// Before their norm.
+    sum: T,
+    /// After it, where a map widens them, with that map's low-rank activation.
+    normed: Option<(T, Option<T>)>,
+}
+
 /// The forward pass of an encoder, ready for a backward.
 pub(crate) struct EncoderTrace<T> {
-    /// The embeddings before their norm, where they are trained.
-    embedded: Option<T>,
+    /// The embeddings, where something of them is trained.
+    embedded: Option<Embedded<T>>,
     blocks: Vec<Trace<T>>,
     /// The last block's output (N, C).
     pub hidden: T,
@@ -78,7 +94,8 @@ pub(crate) struct EncoderTrace<T> {
 
 impl<B: Backend> Block<B> {
     fn new(b: &mut Builder<'_, B>, spec: &EncoderSpec, names: &EncoderNames, i: usize) -> Result<Self> {
-        let (c, at) = (spec.width, |module: &str| names.block(i, module));
+        let place = (i / spec.group_layers, i % spec.group_layers);
+        let (c, at) = (spec.width, |module: &str| names.block(place, module));
         Ok(Self {
             attention: AttentionShape::full(spec.heads, c / spec.heads),
             activation: spec.activation,
@@ -165,34 +182,50 @@ impl<B: Backend> Block<B> {
 
 impl<B: Backend> Encoder<B> {
     pub fn new(b: &mut Builder<'_, B>, spec: &EncoderSpec) -> Result<Self> {
-        let names = EncoderNames::of(spec.pooling);
+        let (names, e) = (EncoderNames::of(spec.family), spec.embedding_width);
         let table = |path: &str| format!("{path}.weight");
-        let word = b.matrix(table(names.word), spec.vocabulary, spec.width)?;
-        let position = b.matrix(table(names.position), spec.max_positions, spec.width)?;
+        let word = b.matrix(table(names.word), spec.vocabulary, e)?;
+        let position = b.matrix(table(names.position), spec.first_position + spec.max_positions, e)?;
         let token_type = match names.token_type {
-            Some(path) => Some(b.matrix(table(path), spec.token_types, spec.width)?),
+            Some(path) => Some((b.matrix(table(path), spec.token_types, e)?, spec.token_types as u32 - 1)),
             None => None,
         };
-        let norm = Norm::new(b, NormKind::Layer, names.embedding_norm, spec.width, spec.norm_eps)?;
-        let blocks = (0..spec.layers).map(|i| Block::new(b, spec, names, i)).collect::<Result<_>>()?;
-        Ok(Self { word, position, token_type, norm, blocks })
+        let norm = Norm::new(b, NormKind::Layer, names.embedding_norm, e, spec.norm_eps)?;
+        let widen = names.widen.map(|path| b.outer_projection(path, spec.width, e)).transpose()?;
+        let n_blocks = spec.groups * spec.group_layers;
+        let blocks = (0..n_blocks).map(|i| Block::new(b, spec, names, i)).collect::<Result<_>>()?;
+        let (order, first_position) = (spec.order(), spec.first_position as u32);
+        Ok(Self { word, position, first_position, token_type, norm, widen, blocks, order })
     }
 
-    fn embed(&self, ctx: Context<'_, B>, tokens: &Tokens) -> Result<B::Tensor> {
+    fn position_rows(&self, tokens: &Tokens) -> Vec<u32> {
+        tokens.positions.iter().map(|p| p + self.first_position).collect()
+    }
+
+    /// A family with one segment gives every token that one, whatever its tokenizer says of a second text.
+    fn segment_rows(tokens: &Tokens, last: u32) -> Vec<u32> {
+        tokens.token_types.iter().map(|t| (*t).min(last)).collect()
+    }
+
+    /// What enters the first block (N, C), and what led there.
+    fn embed(&self, ctx: Context<'_, B>, tokens: &Tokens) -> Result<(B::Tensor, Embedded<B::Tensor>)> {
         let be = ctx.backend;
-        let mut x = be.gather_rows(self.word.get(ctx), &tokens.ids)?;
-        be.add(&mut x, &be.gather_rows(self.position.get(ctx), &tokens.positions)?)?;
-        if let Some(table) = &self.token_type {
-            be.add(&mut x, &be.gather_rows(table.get(ctx), &tokens.token_types)?)?;
+        let mut sum = be.gather_rows(self.word.get(ctx), &tokens.ids)?;
+        be.add(&mut sum, &be.gather_rows(self.position.get(ctx), &self.position_rows(tokens))?)?;
+        if let Some((table, last)) = &self.token_type {
+            be.add(&mut sum, &be.gather_rows(table.get(ctx), &Self::segment_rows(tokens, *last))?)?;
         }
-        Ok(x)
+        let normed = self.norm.forward(ctx, &sum)?;
+        let Some(widen) = &self.widen else { return Ok((normed, Embedded { sum, normed: None })) };
+        let (x, low) = widen.forward(ctx, &normed)?;
+        Ok((x, Embedded { sum, normed: Some((normed, low)) }))
     }
 
     /// The last block's output (N, C), keeping nothing.
     pub fn hidden(&self, ctx: Context<'_, B>, tokens: &Tokens) -> Result<B::Tensor> {
-        let mut x = self.norm.forward(ctx, &self.embed(ctx, tokens)?)?;
-        for block in &self.blocks {
-            x = block.forward(ctx, &tokens.spans, &x)?.0;
+        let mut x = self.embed(ctx, tokens)?.0;
+        for block in &self.order {
+            x = self.blocks[*block].forward(ctx, &tokens.spans, &x)?.0;
         }
         Ok(x)
     }
@@ -200,17 +233,16 @@ impl<B: Backend> Encoder<B> {
     /// The last block's output with what a backward needs.
     pub fn trace(&self, ctx: Context<'_, B>, tokens: &Tokens, recompute: Recompute) -> Result<EncoderTrace<B::Tensor>> {
         let lowest = self.lowest_trained();
-        let embedded = self.embed(ctx, tokens)?;
-        let mut x = self.norm.forward(ctx, &embedded)?;
-        let mut blocks = Vec::with_capacity(self.blocks.len());
-        for (i, block) in self.blocks.iter().enumerate() {
-            let (y, saved) = block.forward(ctx, &tokens.spans, &x)?;
+        let (mut x, embedded) = self.embed(ctx, tokens)?;
+        let mut blocks = Vec::with_capacity(self.order.len());
+        for (i, block) in self.order.iter().enumerate() {
+            let (y, saved) = self.blocks[*block].forward(ctx, &tokens.spans, &x)?;
             if i >= lowest {
                 blocks.push(Trace { x, saved: (recompute == Recompute::Never).then_some(saved) });
             }
             x = y;
         }
-        Ok(EncoderTrace { embedded: self.word.is_trained().then_some(embedded), blocks, hidden: x })
+        Ok(EncoderTrace { embedded: self.embedding_is_trained().then_some(embedded), blocks, hidden: x })
     }
 
     /// Walks down from the gradient of the last block's output to the lowest trained block.
@@ -223,13 +255,14 @@ impl<B: Backend> Encoder<B> {
         mut dy: B::Tensor,
     ) -> Result<()> {
         let lowest = self.lowest_trained();
-        for (i, block) in self.blocks.iter().enumerate().skip(lowest).rev() {
+        for (i, block) in self.order.iter().enumerate().skip(lowest).rev() {
+            let block = &self.blocks[*block];
             let Some(Trace { x, saved }) = trace.blocks.pop() else { return Ok(()) };
             let saved = match saved {
                 Some(saved) => saved,
                 None => block.forward(ctx, &tokens.spans, &x)?.1,
             };
-            let wanted = i > lowest || self.word.is_trained();
+            let wanted = i > lowest || self.embedding_is_trained();
             match block.backward(ctx, grads, &tokens.spans, (&x, &saved), &dy, wanted)? {
                 Some(dx) => dy = dx,
                 None => return Ok(()),
@@ -246,31 +279,46 @@ impl<B: Backend> Encoder<B> {
         ctx: Context<'_, B>,
         grads: &mut Gradients<B>,
         tokens: &Tokens,
-        embedded: &B::Tensor,
+        embedded: &Embedded<B::Tensor>,
         dy: &B::Tensor,
     ) -> Result<()> {
-        let dx = self.norm.backward(ctx, grads, embedded, dy)?;
-        let tables = [
-            (Some(&self.word), &tokens.ids),
-            (Some(&self.position), &tokens.positions),
-            (self.token_type.as_ref(), &tokens.token_types),
-        ];
-        for (table, rows) in tables {
-            if let Some(g) = table.and_then(|t| t.gradient(grads)) {
-                ctx.backend.scatter_add_rows(g, rows, &dx)?;
-            }
+        let mut dnormed = InputGradient::wanted(self.word.is_trained());
+        let widened = self.widen.as_ref().zip(embedded.normed.as_ref());
+        if let Some((widen, (normed, low))) = widened {
+            widen.backward(ctx, grads, (normed, low.as_ref()), dy, &mut dnormed)?;
+        }
+        let dnormed = dnormed.into_sum();
+        let dnormed = if widened.is_some() { dnormed.as_ref() } else { Some(dy) };
+        let Some(dnormed) = dnormed else { return Ok(()) };
+        let dx = self.norm.backward(ctx, grads, &embedded.sum, dnormed)?;
+        if let Some(g) = self.word.gradient(grads) {
+            ctx.backend.scatter_add_rows(g, &tokens.ids, &dx)?;
+        }
+        if let Some(g) = self.position.gradient(grads) {
+            ctx.backend.scatter_add_rows(g, &self.position_rows(tokens), &dx)?;
+        }
+        if let Some((table, last)) = &self.token_type
+            && let Some(g) = table.gradient(grads)
+        {
+            ctx.backend.scatter_add_rows(g, &Self::segment_rows(tokens, *last), &dx)?;
         }
         Ok(())
     }
 
+    /// Whether anything below the first block is trained.
+    fn embedding_is_trained(&self) -> bool {
+        self.word.is_trained() || self.widen.as_ref().is_some_and(Projection::is_trained)
+    }
+
+    /// The lowest step whose input gradient or parameters are needed.
     fn lowest_trained(&self) -> usize {
-        if self.word.is_trained() {
+        if self.embedding_is_trained() {
             return 0;
         }
-        self.blocks.iter().position(Block::is_trained).unwrap_or(self.blocks.len())
+        self.order.iter().position(|block| self.blocks[*block].is_trained()).unwrap_or(self.order.len())
     }
 
     pub fn projections(&mut self) -> impl Iterator<Item = &mut Projection<B>> {
-        self.blocks.iter_mut().flat_map(Block::projections)
+        self.widen.iter_mut().chain(self.blocks.iter_mut().flat_map(Block::projections))
     }
 }

@@ -96,6 +96,16 @@ pub enum ModelError {
         /// Shape in the file.
         found: Vec<usize>,
     },
+    /// A classifier for another number of labels than is asked for.
+    #[error("the classifier in `{}` tells {found} labels apart where {asked} are asked for; use it with the labels it was trained on, or train it for the new ones", path.display())]
+    HeadSize {
+        /// The model's folder.
+        path: PathBuf,
+        /// Labels that it has.
+        found: usize,
+        /// Labels that are asked for.
+        asked: usize,
+    },
     /// Numbers in a format that is not read.
     #[error("the weight `{name}` in `{}` is stored as {found}; F32, F16 and BF16 are read, and in GGUF files Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K", path.display())]
     WeightFormat {
@@ -156,6 +166,9 @@ pub enum ModelError {
         /// How many the model has.
         vocabulary: usize,
     },
+    /// A text of which nothing is left to read.
+    #[error("a text without a token has no label; give at least a word")]
+    NoTokens,
     /// A label beyond the classes.
     #[error("the label {found} is not among this model's {labels} classes")]
     UnknownLabel {

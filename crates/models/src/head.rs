@@ -1,11 +1,11 @@
-//! The head of a causal model: final norm, vocabulary projection, cross-entropy. Logits exist only for tokens that are
-//! supervised, and only a chunk of rows at a time; their gradient is computed in the same pass.
+//! The head of a decoder: final norm, projection onto the vocabulary or onto classes, cross-entropy. Logits exist only for
+//! tokens that are supervised, and only a chunk of rows at a time; their gradient is computed in the same pass.
 
 use lorikeet_kernels::Backend;
 
 use crate::{
     DecoderSpec, Result,
-    build::Builder,
+    build::{Builder, FreshHead},
     leaf::{Context, Gradients, Leaf},
     names::DecoderNames,
     norm::Norm,
@@ -18,7 +18,7 @@ pub(crate) const IGNORED: u32 = u32::MAX;
 const LOGITS_PER_CHUNK: usize = 1 << 22;
 const ROWS_PER_CHUNK: (usize, usize) = (64, 1024);
 
-/// Final norm and vocabulary projection; `weight` is absent where the embedding serves.
+/// Final norm and projection; `weight` is absent where the embedding serves.
 pub(crate) struct CausalHead<B: Backend> {
     norm: Norm<B>,
     weight: Option<Leaf<B>>,
@@ -26,16 +26,22 @@ pub(crate) struct CausalHead<B: Backend> {
 }
 
 impl<B: Backend> CausalHead<B> {
-    pub fn new(b: &mut Builder<'_, B>, spec: &DecoderSpec) -> Result<Self> {
+    /// With `classes` the head of a classifier, which is trained and saved whole, without one that of the vocabulary.
+    pub fn new(b: &mut Builder<'_, B>, spec: &DecoderSpec, classes: Option<(usize, FreshHead)>) -> Result<Self> {
         let norm = Norm::new(b, spec.norm, DecoderNames::FINAL_NORM, spec.width, spec.norm_eps)?;
-        let name = format!("{}.weight", DecoderNames::HEAD);
-        let weight = if spec.tied { None } else { Some(b.matrix(name, spec.vocabulary, spec.width)?) };
+        let name = |module: &str| format!("{module}.weight");
+        let weight = match classes {
+            Some((n, start)) => Some(b.head_matrix(&name(DecoderNames::SCORE), n, spec.width, start)?),
+            None if spec.tied => None,
+            None => Some(b.matrix(name(DecoderNames::HEAD), spec.vocabulary, spec.width)?),
+        };
         let (least, most) = ROWS_PER_CHUNK;
-        let rows_per_chunk = (LOGITS_PER_CHUNK / spec.vocabulary).clamp(least, most);
+        let n_logits = classes.map_or(spec.vocabulary, |(n, _)| n);
+        let rows_per_chunk = (LOGITS_PER_CHUNK / n_logits.max(1)).clamp(least, most);
         Ok(Self { norm, weight, rows_per_chunk })
     }
 
-    /// Logits (N, V) of hidden rows (N, C).
+    /// Logits (N, V) of hidden rows (N, C), or (N, K) of K classes.
     pub fn logits(&self, ctx: Context<'_, B>, embedding: &Leaf<B>, hidden: &B::Tensor) -> Result<B::Tensor> {
         let n = self.norm.forward(ctx, hidden)?;
         let weight = self.weight.as_ref().unwrap_or(embedding);

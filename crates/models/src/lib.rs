@@ -29,7 +29,7 @@ mod tokens;
 pub use adapter::{AdapterConfig, LoraSpec, Targets};
 pub use build::Trainable;
 pub use cache::KeyValueCache;
-pub use config::{Architecture, DecoderSpec, EncoderSpec, ModelConfig, Pooling, Rope, RopeScaling, Task};
+pub use config::{Architecture, DecoderSpec, EncoderFamily, EncoderSpec, ModelConfig, Rope, RopeScaling, Task};
 pub use error::{ModelError, Result};
 pub use files::{ModelFiles, WeightSource, hash_folder};
 pub use leaf::{Gradients, Parameter};

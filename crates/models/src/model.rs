@@ -1,18 +1,18 @@
 //! A model in memory: runs forward and backward, generates, and hands its parameters to an optimiser.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use lorikeet_kernels::{Backend, Spans};
 
 use crate::{
-    AdapterConfig, Architecture, EncoderSpec, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Parameter,
-    Result, Trainable, WeightSource,
-    build::Builder,
+    AdapterConfig, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Parameter, Result,
+    Trainable, WeightSource,
+    build::{Builder, FreshHead},
     classifier::Classifier,
     decoder::Decoder,
     encoder::Encoder,
     leaf::{Context, Gradients},
-    names::{EncoderNames, PEFT_PREFIX},
+    names::EncoderNames,
     tokens::{LossSum, Recompute, Tokens},
 };
 
@@ -30,8 +30,9 @@ pub struct Model<B: Backend> {
 
 #[allow(clippy::large_enum_variant)]
 enum Body<B: Backend> {
-    Causal(Decoder<B>),
-    Classifier(Encoder<B>, Classifier<B>),
+    /// With a head for the vocabulary, or for the classes that the configuration counts.
+    Decoder(Decoder<B>),
+    Encoder(Encoder<B>, Option<Classifier<B>>),
 }
 
 impl<B: Backend> Model<B> {
@@ -48,15 +49,18 @@ impl<B: Backend> Model<B> {
     ) -> Result<Self> {
         let prefix = match &config.architecture {
             Architecture::Decoder(_) => "model.",
-            Architecture::Encoder(e) => EncoderNames::of(e.pooling).base,
+            Architecture::Encoder(e) => EncoderNames::of(e.family).base,
         };
         let mut builder = Builder::new(&backend, source, trainable, prefix);
+        let start = FreshHead { seed, deviation: config.initial_deviation };
         let body = match &config.architecture {
-            Architecture::Decoder(spec) => Body::Causal(Decoder::new(&mut builder, spec)?),
+            Architecture::Decoder(spec) => {
+                Body::Decoder(Decoder::new(&mut builder, spec, config.labels.map(|n| (n, start)))?)
+            }
             Architecture::Encoder(spec) => {
                 let encoder = Encoder::new(&mut builder, spec)?;
-                let head = Classifier::new(&mut builder, spec, seed, config.initial_deviation)?;
-                Body::Classifier(encoder, head)
+                let head = config.labels.map(|n| Classifier::new(&mut builder, spec, n, start)).transpose()?;
+                Body::Encoder(encoder, head)
             }
         };
         let (parameters, adapted) = builder.finish()?;
@@ -65,13 +69,19 @@ impl<B: Backend> Model<B> {
         Ok(Self { backend, config, body, parameters, lora, adapted, adapters: true, n_stored })
     }
 
-    /// The model in `folder` as it is, for use.
+    /// The model in `folder` as it is, for use. An encoder whose files hold no classifier has none.
     ///
     /// # Errors
     /// As [`Model::build`] and [`ModelFiles::open`].
     pub fn open(backend: B, folder: &Path) -> Result<Self> {
-        let config = ModelConfig::read(folder, None)?;
-        Self::build(backend, config, &WeightSource::Files(ModelFiles::open(folder)?), &Trainable::Nothing, 0)
+        let (mut config, files) = (ModelConfig::read(folder, None)?, ModelFiles::open(folder)?);
+        if config.labels.is_some() && files.shape(&config.head_weight()).is_none() {
+            if let Architecture::Decoder(_) = config.architecture {
+                return Err(ModelError::MissingWeight { path: folder.to_owned(), name: config.head_weight() });
+            }
+            config.labels = None;
+        }
+        Self::build(backend, config, &WeightSource::Files(files), &Trainable::Nothing, 0)
     }
 
     /// The model in `folder` with the PEFT adapter in `adapter`.
@@ -81,8 +91,7 @@ impl<B: Backend> Model<B> {
     pub fn open_with_adapter(backend: B, folder: &Path, adapter: &Path) -> Result<Self> {
         let settings = AdapterConfig::read(adapter)?;
         let files = ModelFiles::open_file(&adapter.join("adapter_model.safetensors"))?;
-        let classes = files.shape(&format!("{PEFT_PREFIX}{}.weight", crate::names::CLASSIFIER)).map(|s| s[0]);
-        let config = ModelConfig::read(folder, classes)?;
+        let config = ModelConfig::read(folder, None)?.adapted(&files);
         let source = WeightSource::Files(ModelFiles::open(folder)?);
         let mut model = Self::build(backend, config, &source, &Trainable::Lora(settings.lora), 0)?;
         model.load_parameters(adapter, &files)?;
@@ -190,8 +199,11 @@ impl<B: Backend> Model<B> {
     pub fn merge(&mut self) -> Result<()> {
         let ctx = Context { backend: &self.backend, parameters: &self.parameters, adapters: true };
         match &mut self.body {
-            Body::Causal(decoder) => decoder.projections().try_for_each(|p| p.merge(ctx)),
-            Body::Classifier(encoder, _) => encoder.projections().try_for_each(|p| p.merge(ctx)),
+            Body::Decoder(decoder) => decoder.projections().try_for_each(|p| p.merge(ctx)),
+            Body::Encoder(encoder, head) => {
+                let head = head.iter_mut().flat_map(Classifier::projections);
+                encoder.projections().chain(head).try_for_each(|p| p.merge(ctx))
+            }
         }
     }
 
@@ -199,6 +211,9 @@ impl<B: Backend> Model<B> {
         let (longest, limit) = (tokens.longest(), self.config.max_positions());
         if longest > limit {
             return Err(ModelError::TooLarge { what: "the text's length in tokens", found: longest, limit });
+        }
+        if self.config.labels.is_some() && tokens.spans.queries.iter().any(|sequence| sequence.is_empty()) {
+            return Err(ModelError::NoTokens);
         }
         self.check_ids(&tokens.ids)
     }
@@ -212,7 +227,7 @@ impl<B: Backend> Model<B> {
     }
 
     fn check_targets(&self, targets: &[u32]) -> Result<()> {
-        let Architecture::Encoder(EncoderSpec { labels, .. }) = self.config.architecture else {
+        let Some(labels) = self.config.labels else {
             let supervised: Vec<u32> = targets.iter().copied().filter(|t| *t != crate::head::IGNORED).collect();
             return self.check_ids(&supervised);
         };
@@ -222,19 +237,47 @@ impl<B: Backend> Model<B> {
         }
     }
 
+    /// The target of each row of hidden channels: a decoder that gives labels does so at each sequence's last token.
+    fn placed<'t>(&self, tokens: &Tokens, targets: &'t [u32]) -> Cow<'t, [u32]> {
+        if self.config.labels.is_none() {
+            return Cow::Borrowed(targets);
+        }
+        let mut placed = vec![crate::head::IGNORED; tokens.ids.len()];
+        for (row, label) in tokens.lasts().into_iter().zip(targets) {
+            if let Some(place) = placed.get_mut(row as usize) {
+                *place = *label;
+            }
+        }
+        Cow::Owned(placed)
+    }
+
     /// Logits: one row per token (N, V) of a causal model, one per sequence (S, K) of a classifier.
     ///
     /// # Errors
-    /// Where a text is too long or an id has no embedding.
+    /// Where a text is too long or an id has no embedding, and of an encoder without a classifier.
     pub fn logits(&self, tokens: &Tokens) -> Result<B::Tensor> {
         self.check(tokens)?;
         let ctx = self.context();
         match &self.body {
-            Body::Causal(decoder) => decoder.logits(ctx, &decoder.hidden(ctx, tokens, None)?),
-            Body::Classifier(encoder, head) => {
-                Ok(head.forward(ctx, &encoder.hidden(ctx, tokens)?, &tokens.firsts())?.logits)
+            Body::Decoder(decoder) => {
+                let hidden = decoder.hidden(ctx, tokens, None)?;
+                match self.config.labels {
+                    None => decoder.logits(ctx, &hidden),
+                    Some(_) => decoder.logits(ctx, &self.backend.gather_rows(&hidden, &tokens.lasts())?),
+                }
+            }
+            Body::Encoder(encoder, head) => {
+                let (head, hidden) = (self.classifier(head)?, encoder.hidden(ctx, tokens)?);
+                Ok(head.forward(ctx, &hidden, &tokens.firsts())?.logits)
             }
         }
+    }
+
+    fn classifier<'h>(&self, head: &'h Option<Classifier<B>>) -> Result<&'h Classifier<B>> {
+        head.as_ref().ok_or_else(|| ModelError::Unsuited {
+            model_type: self.config.model_type.clone(),
+            problem: "without a classifier gives no labels; train one, or add an adapter that has one".to_owned(),
+        })
     }
 
     /// Sum of losses: `targets` holds the token to predict at each token (`u32::MAX`: none) for a causal model, the label
@@ -247,11 +290,11 @@ impl<B: Backend> Model<B> {
         self.check_targets(targets)?;
         let ctx = self.context();
         let sum = match &self.body {
-            Body::Causal(decoder) => {
+            Body::Decoder(decoder) => {
                 let hidden = decoder.hidden(ctx, tokens, None)?;
-                decoder.loss(ctx, &hidden, targets, 1.0, None)?.0
+                decoder.loss(ctx, &hidden, &self.placed(tokens, targets), 1.0, None)?.0
             }
-            Body::Classifier(..) => self.backend.cross_entropy(&mut self.logits(tokens)?, targets, 1.0)?,
+            Body::Encoder(..) => self.backend.cross_entropy(&mut self.logits(tokens)?, targets, 1.0)?,
         };
         Ok(LossSum { sum, count: supervised(targets) })
     }
@@ -272,15 +315,17 @@ impl<B: Backend> Model<B> {
         self.check_targets(targets)?;
         let ctx = self.context();
         let sum = match &self.body {
-            Body::Causal(decoder) => {
+            Body::Decoder(decoder) => {
                 let trace = decoder.trace(ctx, tokens, recompute)?;
-                let (sum, dy) = decoder.loss(ctx, &trace.hidden, targets, scale, Some(grads))?;
+                let placed = self.placed(tokens, targets);
+                let (sum, dy) = decoder.loss(ctx, &trace.hidden, &placed, scale, Some(grads))?;
                 if let Some(dy) = dy {
                     decoder.backward(ctx, grads, tokens, trace, dy)?;
                 }
                 sum
             }
-            Body::Classifier(encoder, head) => {
+            Body::Encoder(encoder, head) => {
+                let head = self.classifier(head)?;
                 let (trace, firsts) = (encoder.trace(ctx, tokens, recompute)?, tokens.firsts());
                 let mut head_trace = head.forward(ctx, &trace.hidden, &firsts)?;
                 let sum = self.backend.cross_entropy(&mut head_trace.logits, targets, scale)?;
@@ -325,9 +370,9 @@ impl<B: Backend> Model<B> {
     }
 
     fn decoder(&self) -> Result<&Decoder<B>> {
-        match &self.body {
-            Body::Causal(decoder) => Ok(decoder),
-            Body::Classifier(..) => Err(ModelError::Unsuited {
+        match (&self.body, self.config.labels) {
+            (Body::Decoder(decoder), None) => Ok(decoder),
+            _ => Err(ModelError::Unsuited {
                 model_type: self.config.model_type.clone(),
                 problem: "gives labels and does not continue texts; take a decoder such as `llama` or `qwen2`"
                     .to_owned(),

@@ -9,10 +9,11 @@ use std::{
 
 use lorikeet_kernels::{Backend, Precision, fused::rows::narrow_bf16};
 use safetensors::{Dtype, tensor::TensorView};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    AdapterConfig, Architecture, LoraSpec, Model, ModelError, ModelFiles, Result, Targets, Tokens, names::EncoderNames,
+    AdapterConfig, Architecture, LoraSpec, Model, ModelError, ModelFiles, Result, Targets, Tokens,
+    names::{DecoderNames, EncoderNames},
 };
 
 /// Writes a file whole or not at all: beside its place, flushed to the disk, then renamed.
@@ -49,17 +50,16 @@ impl<B: Backend> Model<B> {
             model_type: self.config().model_type.clone(),
             problem: "without an adapter has none to save; save the whole model".to_owned(),
         })?;
-        let (task_type, modules_to_save) = match &self.config().architecture {
-            Architecture::Decoder(_) => ("CAUSAL_LM", Vec::new()),
-            Architecture::Encoder(e) => {
-                ("SEQ_CLS", EncoderNames::of(e.pooling).head.iter().map(|s| (*s).to_owned()).collect())
-            }
+        let (task_type, modules_to_save) = match (&self.config().architecture, self.config().labels) {
+            (Architecture::Decoder(_), None) => ("CAUSAL_LM", [].as_slice()),
+            (Architecture::Decoder(_), Some(_)) => ("SEQ_CLS", [DecoderNames::SCORE].as_slice()),
+            (Architecture::Encoder(e), _) => ("SEQ_CLS", EncoderNames::of(e.family).head),
         };
         let config = AdapterConfig {
             lora: LoraSpec { targets: Targets::Named(self.adapted_modules().to_vec()), ..lora.clone() },
             base_model: base_model.to_owned(),
             task_type: task_type.to_owned(),
-            modules_to_save,
+            modules_to_save: modules_to_save.iter().map(|s| (*s).to_owned()).collect(),
         };
         let path = folder.join("adapter_model.safetensors");
         self.write_parameters(&path, Precision::F32)?;
@@ -102,6 +102,10 @@ impl<B: Backend> Model<B> {
     pub fn save_whole(&self, folder: &Path, precision: Precision, label_names: &[String]) -> Result<()> {
         self.write_parameters(&folder.join("model.safetensors"), precision)?;
         let mut config = self.config().raw.clone();
+        if self.config().labels.is_some() {
+            let class = classifier_class(&self.config().raw);
+            class.map(|class| config.insert("architectures".to_owned(), json!([class])));
+        }
         let name = if precision == Precision::F32 { "float32" } else { "bfloat16" };
         for key in ["dtype", "torch_dtype"] {
             if key == "dtype" || config.contains_key(key) {
@@ -109,10 +113,8 @@ impl<B: Backend> Model<B> {
             }
         }
         if !label_names.is_empty() {
-            let by_id: serde_json::Map<_, _> =
-                label_names.iter().enumerate().map(|(i, n)| (i.to_string(), json!(n))).collect();
-            let by_label: serde_json::Map<_, _> =
-                label_names.iter().enumerate().map(|(i, n)| (n.clone(), json!(i))).collect();
+            let by_id: Map<_, _> = label_names.iter().enumerate().map(|(i, n)| (i.to_string(), json!(n))).collect();
+            let by_label: Map<_, _> = label_names.iter().enumerate().map(|(i, n)| (n.clone(), json!(i))).collect();
             config.insert("id2label".to_owned(), Value::Object(by_id));
             config.insert("label2id".to_owned(), Value::Object(by_label));
         }
@@ -137,6 +139,24 @@ impl<B: Backend> Model<B> {
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(bad)?;
         write_file(path, &bytes)
     }
+}
+
+/// The class that reads a model with its classifier, from the one that the base's file names.
+fn classifier_class(config: &Map<String, Value>) -> Option<String> {
+    const HEADS: [&str; 7] = [
+        "ForSequenceClassification",
+        "ForCausalLM",
+        "LMHeadModel",
+        "ForMaskedLM",
+        "ForPreTraining",
+        "ForConditionalGeneration",
+        "Model",
+    ];
+    let class = config.get("architectures")?.as_array()?.first()?.as_str()?;
+    let family = HEADS.iter().find_map(|head| class.strip_suffix(head))?;
+    // Gemma 3 alone has another name for the class of its text model.
+    let family = if family == "Gemma3" { "Gemma3Text" } else { family };
+    Some(format!("{family}ForSequenceClassification"))
 }
 
 /// Copies the files that travel with a model from its folder to another.

@@ -34,6 +34,11 @@ impl Tokens {
         self.spans.queries.iter().map(|r| r.start as u32).collect()
     }
 
+    /// The row of each sequence's last token, S.
+    pub(crate) fn lasts(&self) -> Vec<u32> {
+        self.spans.queries.iter().map(|r| r.end.saturating_sub(1) as u32).collect()
+    }
+
     /// Tokens of the longest sequence.
     pub(crate) fn longest(&self) -> usize {
         self.positions.iter().max().map_or(0, |p| *p as usize + 1)

@@ -1,6 +1,5 @@
 //! Settings as meant: what was left open is decided from the task, the method and the number of examples.
 
-use lorikeet_data::Task;
 use lorikeet_models::{LoraSpec, ModelConfig, Targets, Trainable};
 
 use crate::{Method, OptimiserSettings, Result, Schedule, Settings, TrainError};
@@ -24,20 +23,20 @@ pub struct Plan {
 const CHECKS: u64 = 10;
 
 impl Plan {
-    /// Decides what `settings` leaves open for `n_examples` to learn from, with a model of `width` channels.
-    pub fn new(settings: &Settings, task: Task, method: Method, width: usize, n_examples: usize, checks: bool) -> Self {
+    /// Decides what `settings` leaves open for `n_examples` to learn from, with the model of `config`.
+    pub fn new(settings: &Settings, method: Method, config: &ModelConfig, n_examples: usize, checks: bool) -> Self {
         let mut s = settings.clone();
         let batches_per_epoch = (n_examples as u64).div_ceil(s.batch_size).max(1);
         let by_epochs = (s.epochs * batches_per_epoch as f64 / s.gradient_accumulation as f64).ceil() as u64;
         let n_steps = s.steps.unwrap_or(by_epochs).max(1);
         s.steps = Some(n_steps);
         s.epochs = (n_steps * s.gradient_accumulation) as f64 / batches_per_epoch as f64;
-        s.learning_rate.get_or_insert(method.learning_rate(width));
+        s.learning_rate.get_or_insert(method.learning_rate(config.width()));
         s.warmup_steps.get_or_insert((s.warmup * n_steps as f64).ceil() as u64);
         let every = *s.evaluate_every.get_or_insert(n_steps.div_ceil(CHECKS));
         let save_every = *s.save_every.get_or_insert(every);
         if s.target_modules.is_none() && method == Method::Lora {
-            s.target_modules = Some(default_targets(task));
+            s.target_modules = Some(usual_targets(config));
         }
         Self { n_steps, batches_per_epoch, evaluate_every: checks.then_some(every), save_every, settings: s }
     }
@@ -58,29 +57,19 @@ impl Plan {
     }
 }
 
-fn default_targets(task: Task) -> Vec<String> {
-    let names: &[&str] = match task {
-        Task::Causal => &["all-linear"],
-        Task::Classify => &["query", "value", "q_lin", "v_lin"],
-    };
-    names.iter().map(|n| (*n).to_owned()).collect()
+fn usual_targets(config: &ModelConfig) -> Vec<String> {
+    config.usual_targets().into_iter().map(str::to_owned).collect()
 }
 
 impl Settings {
-    /// What may change under `method`. Names among the defaults that this family does not have are left out.
-    pub fn trainable(&self, task: Task, method: Method, config: &ModelConfig) -> Trainable {
+    /// What may change under `method` in a model of `config`.
+    pub fn trainable(&self, method: Method, config: &ModelConfig) -> Trainable {
         if method == Method::Full {
             return Trainable::Everything;
         }
-        let names = self.target_modules.clone().unwrap_or_else(|| default_targets(task));
-        let targets = if names.iter().any(|n| n == "all-linear") {
-            Targets::AllLinear
-        } else if names == default_targets(task) {
-            let distil = config.model_type == "distilbert";
-            Targets::Named(names.into_iter().filter(|n| n.ends_with("_lin") == distil).collect())
-        } else {
-            Targets::Named(names)
-        };
+        let names = self.target_modules.clone().unwrap_or_else(|| usual_targets(config));
+        let is_all = names.iter().any(|n| n == "all-linear");
+        let targets = if is_all { Targets::AllLinear } else { Targets::Named(names) };
         let mut lora = LoraSpec::new(self.rank as usize, self.alpha, targets, self.seed);
         lora.rank_stabilised = self.rank_stabilised;
         Trainable::Lora(lora)

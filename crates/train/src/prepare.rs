@@ -41,20 +41,15 @@ pub(crate) fn load<B: Backend + Clone>(
     Ok(Some((examples, model)))
 }
 
-/// Refuses a decoder for labels and an encoder for texts.
+/// Refuses a base that gives labels for texts. A base that continues texts learns to give labels with a new head.
 fn suits(config: &ModelConfig, task: Task) -> Result<()> {
-    let (found, hint) = match (config.task(), task) {
-        (lorikeet_models::Task::Classify, Task::Causal) => (
-            "gives labels and does not continue texts",
-            "choose a base such as `llama` or `qwen2`, or the task `classify`",
-        ),
-        (lorikeet_models::Task::Causal, Task::Classify) => (
-            "continues texts and has no classifier",
-            "choose a base such as `bert`, or rows with a prompt and a completion",
-        ),
-        _ => return Ok(()),
-    };
-    Err(TrainError::Conflict(format!("the base is a `{}` model, which {found}; {hint}", config.model_type)))
+    if (config.task(), task) != (lorikeet_models::Task::Classify, Task::Causal) {
+        return Ok(());
+    }
+    Err(TrainError::Conflict(format!(
+        "the base is a `{}` model, which gives labels and does not continue texts; choose a base such as `llama` or `qwen2`, or the task `classify`",
+        config.model_type
+    )))
 }
 
 fn examples(
@@ -116,7 +111,7 @@ pub(crate) fn rows(job: &TrainJob) -> (Vec<u32>, Vec<u32>) {
 fn build<B: Backend + Clone>(backend: &B, job: &TrainJob, labels: &Labels) -> Result<Model<B>> {
     let classes = (job.task == Task::Classify).then(|| labels.len());
     let config = ModelConfig::read(&job.model_folder, classes)?;
-    let trainable = job.settings.trainable(job.task, job.method, &config);
+    let trainable = job.settings.trainable(job.method, &config);
     let source = if job.settings.from_scratch {
         let (folder, deviation) = (job.model_folder.clone(), config.initial_deviation);
         WeightSource::Fresh { folder, seed: job.settings.seed, deviation }

@@ -66,8 +66,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         mut model: Model<B>,
     ) -> Result<Self> {
         let Examples { train, validation, tokenizer, questions, since } = examples;
-        let width = model.config().width();
-        let plan = Plan::new(&job.settings, job.task, job.method, width, train.len(), validation.is_some());
+        let plan = Plan::new(&job.settings, job.method, model.config(), train.len(), validation.is_some());
         let mut optimiser = Optimiser::new(&model, plan.settings.optimiser())?;
         let fingerprint = prepare::fingerprint(job, &plan);
         let newest = checkpoint::checkpoints(&job.folder)?.pop();

@@ -212,7 +212,7 @@ fn settings_that_do_not_fit_are_refused_before_the_first_step() {
     );
     assert_eq!(
         refused("b", Method::Lora, Task::Classify, json!({})),
-        "the base is a `llama` model, which continues texts and has no classifier; choose a base such as `bert`, or rows with a prompt and a completion"
+        "row 1: rows of kind `prompt` cannot be used to train a classifier; a classifier needs a text and a label in each row; to learn from these rows, choose the task `causal`"
     );
     let named = refused("c", Method::Lora, Task::Causal, json!({"target_modules": "query"}));
     assert!(named.starts_with("no module of this model is called `query`"), "{named}");

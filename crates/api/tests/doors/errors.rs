@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lorikeet_api::wire::{
-    ApiError, DataImportRequest, GenerateRequest, ModelAddRequest, RunRequest, SampleRequest, SettingValue,
+    ApiError, DataImportRequest, GenerateRequest, ModelAddRequest, RunRequest, SampleRequest, SettingValue, Task,
 };
 use lorikeet_api::{App, ErrorCode, data, models, runs, trying};
 
@@ -45,7 +45,10 @@ fn a_run_that_cannot_start_says_why() {
         refused(&bench, |r| r.preset = Some("fast".into())),
         refused(&bench, |r| r.data = "suport-replies".into()),
         refused(&bench, |r| r.data = "./nothing.jsonl".into()),
-        refused(&bench, |r| r.data = "reviews".into()),
+        refused(&bench, |r| {
+            r.data = "reviews".into();
+            r.task = Some(Task::Causal);
+        }),
         refused(&bench, |r| r.model = "tinny".into()),
         refused(&bench, |r| r.model = "/nowhere/at/all".into()),
         refused(&bench, |r| r.output = Some(full.display().to_string())),

@@ -37,7 +37,7 @@ fn a_configuration_that_is_not_json() {
 
 #[test]
 fn a_family_that_is_not_built() {
-    insta::assert_snapshot!(with("model_type", json!("mamba")), @"`mamba` is not a model family that Lorikeet knows; known are llama, qwen2, qwen3, bert, distilbert");
+    insta::assert_snapshot!(with("model_type", json!("mamba")), @"`mamba` is not a model family that Lorikeet knows; known are llama, qwen2, qwen3, bert, distilbert, roberta, xlm-roberta, albert");
     insta::assert_snapshot!(with("model_type", Value::Null), @"`folder/config.json` has no `model_type`, which every model needs; take the file from where it was published");
 }
 
@@ -50,8 +50,18 @@ fn a_missing_key() {
 /// Whichever key of whichever family is missing, it is named.
 #[test]
 fn every_missing_key_is_named() {
-    let optional =
-        ["num_key_value_heads", "head_dim", "tie_word_embeddings", "attention_bias", "mlp_bias", "rope_theta"];
+    let optional = [
+        "num_key_value_heads",
+        "head_dim",
+        "tie_word_embeddings",
+        "attention_bias",
+        "mlp_bias",
+        "rope_theta",
+        "num_hidden_groups",
+        "inner_group_num",
+        "architectures",
+        "id2label",
+    ];
     for (family, config) in zoo::configurations() {
         for key in config.as_object().unwrap().keys().filter(|k| !optional.contains(&k.as_str())) {
             let mut cut = config.clone();

@@ -4,7 +4,8 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use lorikeet_models::{
-    Backend, Composed, Fused, Model, ModelConfig, ModelFiles, Precision, Trainable, WeightSource, hash_folder,
+    Backend, Composed, Fused, LoraSpec, Model, ModelConfig, ModelFiles, Precision, Targets, Trainable, WeightSource,
+    hash_folder,
 };
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::json;
@@ -43,7 +44,7 @@ fn a_whole_model_comes_back_as_it_went_out() {
         let folder = tempfile::tempdir().unwrap();
         let model = zoo::model(fused(), folder.path(), &config, &Trainable::Everything);
         let labels = ["down", "flat", "up"].map(str::to_owned);
-        let labels = if name.contains("bert") { labels.as_slice() } else { &[] };
+        let labels = if model.config().labels.is_some() { labels.as_slice() } else { &[] };
         model.save_whole(folder.path(), Precision::F32, labels).unwrap();
         let again = Model::open(fused(), folder.path()).unwrap();
         assert_eq!(zoo::logits(&model), zoo::logits(&again), "{name}");
@@ -63,6 +64,18 @@ fn shards_give_the_same_model() {
     });
     assert_eq!(zoo::logits(&Model::open(fused(), folder.path()).unwrap()), whole);
     assert_ne!(hash_folder(folder.path()).unwrap(), hash);
+}
+
+/// XLM-RoBERTa has RoBERTa's names, positions and head.
+#[test]
+fn families_with_the_same_table_read_the_same_files() {
+    let folder = zoo::folder("roberta");
+    let known = zoo::logits(&Model::open(fused(), folder.path()).unwrap());
+    let path = folder.path().join("config.json");
+    let config = fs::read_to_string(&path).unwrap().replace("\"roberta\"", "\"xlm-roberta\"");
+    fs::write(&path, config).unwrap();
+    let model = Model::open(fused(), folder.path()).unwrap();
+    assert_eq!((model.config().model_type.as_str(), zoo::logits(&model)), ("xlm-roberta", known));
 }
 
 /// 16-bit weights are used where they lie; both back ends widen them to the same numbers.
@@ -103,12 +116,40 @@ fn an_encoder_without_prefix_and_head_gets_a_head_from_the_seed() {
     assert!(open(1, 3) != open(2, 3) && open(1, 3) != with_head);
 }
 
-/// A head for other labels than the file's is made anew.
+/// A head for other labels than the file's is made anew for training; whoever only uses the model is told.
 #[test]
-fn a_head_of_another_size_is_replaced() {
-    let folder = zoo::folder("distilbert");
-    let config = ModelConfig::read(folder.path(), Some(7)).unwrap();
-    let source = WeightSource::Files(ModelFiles::open(folder.path()).unwrap());
-    let model = Model::build(fused(), config, &source, &Trainable::Nothing, 0).unwrap();
-    assert_eq!(model.backend().shape(&model.logits(&zoo::batch(&model).0).unwrap()), (3, 7));
+fn a_head_of_another_size_is_replaced_for_training_alone() {
+    for name in ["distilbert", "roberta", "llama for labels"] {
+        let folder = zoo::folder(name);
+        let build = |trainable: &Trainable| {
+            let config = ModelConfig::read(folder.path(), Some(7)).unwrap();
+            let source = WeightSource::Files(ModelFiles::open(folder.path()).unwrap());
+            Model::build(fused(), config, &source, trainable, 0)
+        };
+        let lora = Trainable::Lora(LoraSpec::new(2, 4.0, Targets::AllLinear, 3));
+        for trainable in [Trainable::Everything, lora] {
+            let model = build(&trainable).unwrap();
+            let logits = model.logits(&zoo::batch(&model).0).unwrap();
+            assert_eq!(model.backend().shape(&logits), (3, 7), "{name}");
+        }
+        let said = zoo::message(build(&Trainable::Nothing), folder.path());
+        assert_eq!(
+            said,
+            "the classifier in `folder` tells 3 labels apart where 7 are asked for; use it with the labels it was trained on, or train it for the new ones",
+            "{name}"
+        );
+    }
+}
+
+/// An encoder as it is published, without a classifier, opens for use and says so when it is asked for labels.
+#[test]
+fn an_encoder_without_a_head_gives_no_labels() {
+    let folder = zoo::folder("bert");
+    rewrite(folder.path(), |name| {
+        let name = name.strip_prefix("bert.").filter(|name| !name.starts_with("pooler."))?;
+        Some(("model.safetensors".to_owned(), name.to_owned()))
+    });
+    let model = Model::open(fused(), folder.path()).unwrap();
+    let logits = model.logits(&zoo::batch(&model).0);
+    insta::assert_snapshot!(zoo::message(logits.map(drop), folder.path()), @"a `bert` model without a classifier gives no labels; train one, or add an adapter that has one");
 }

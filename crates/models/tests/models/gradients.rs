@@ -44,7 +44,7 @@ fn slope<B: Backend>(model: &mut Model<B>, batch: &(Tokens, Vec<u32>), at: (usiz
 
 /// Softmax does not notice a number that is added to all its scores. Without rotary positions a bias on the keys is one.
 fn is_flat(name: &str) -> bool {
-    name.ends_with("self.key.bias") || name.ends_with("k_lin.bias")
+    ["self.key.bias", "attention.key.bias", "k_lin.bias"].iter().any(|end| name.ends_with(end))
 }
 
 fn every_parameter_receives_its_slope<B: Backend + Clone>(backend: &B) {

@@ -36,21 +36,37 @@ pub fn configurations() -> Vec<(&'static str, Value)> {
         "model_type": "distilbert", "vocab_size": VOCABULARY, "dim": 8, "hidden_dim": 12, "n_layers": 2, "n_heads": 2,
         "max_position_embeddings": 16, "activation": "gelu"
     });
+    let roberta = merge(bert.clone(), json!({"model_type": "roberta", "type_vocab_size": 1, "pad_token_id": 1}));
+    // Three layers in two groups: two of the first, one of the second, each of two blocks.
+    let albert = json!({
+        "model_type": "albert", "embedding_size": 6, "num_hidden_layers": 3, "num_hidden_groups": 2,
+        "inner_group_num": 2, "hidden_act": "gelu_new"
+    });
+    let albert = merge(bert.clone(), albert);
+    let labelled = json!({
+        "model_type": "llama", "architectures": ["LlamaForSequenceClassification"],
+        "id2label": {"0": "down", "1": "flat", "2": "up"}
+    });
     vec![
         ("llama untied", decoder(json!({"model_type": "llama", "tie_word_embeddings": false}))),
         ("llama tied", decoder(json!({"model_type": "llama", "tie_word_embeddings": true}))),
+        ("llama for labels", decoder(labelled)),
         ("llama biased", decoder(json!({"model_type": "llama", "attention_bias": true, "mlp_bias": true}))),
         ("qwen2", decoder(json!({"model_type": "qwen2", "tie_word_embeddings": true}))),
         ("qwen3", decoder(json!({"model_type": "qwen3", "head_dim": 6}))),
         ("bert", bert),
         ("distilbert", distilbert),
+        ("roberta", roberta),
+        ("albert", albert),
     ]
 }
 
 /// The model of a configuration with numbers large enough that nothing is nearly flat, norms and biases too.
 pub fn model<B: Backend>(backend: B, folder: &Path, config: &Value, trainable: &Trainable) -> Model<B> {
     fs::write(folder.join("config.json"), config.to_string()).unwrap();
-    let config = ModelConfig::read(folder, Some(LABELS)).unwrap();
+    let is_encoder =
+        config["model_type"].as_str().is_some_and(|family| family.ends_with("bert") || family == "roberta");
+    let config = ModelConfig::read(folder, is_encoder.then_some(LABELS)).unwrap();
     let source = WeightSource::Fresh { folder: folder.to_owned(), seed: 5, deviation: 0.4 };
     let mut model = Model::build(backend, config, &source, trainable, 5).unwrap();
     disturb(&mut model);
@@ -93,7 +109,7 @@ pub fn folder(name: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let model = model(Fused::new(1).unwrap(), folder.path(), &configuration(name), &Trainable::Everything);
     let labels = ["down", "flat", "up"].map(str::to_owned);
-    let labels = if name.contains("bert") { labels.as_slice() } else { &[] };
+    let labels = if model.config().labels.is_some() { labels.as_slice() } else { &[] };
     model.save_whole(folder.path(), Precision::F32, labels).unwrap();
     folder
 }
