@@ -24,6 +24,7 @@ mod store;
 mod template;
 mod tokenizer;
 mod tokenizer_files;
+mod vocabulary_files;
 
 pub use bad_row::{BadRow, BadRows, KEPT_BAD_ROWS};
 pub use batch::{Batch, NOT_TRAINED};

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use crate::error::{Error, Result};
+use crate::vocabulary_files;
 
 /// What was read; files that are not there are empty.
 #[derive(Debug)]
@@ -22,24 +23,39 @@ pub(crate) struct TokenizerFiles {
 }
 
 impl TokenizerFiles {
-    /// Reads the files of `folder`; only `tokenizer.json` must be there.
+    /// Reads the files of `folder`; only `tokenizer.json`, or the vocabulary files from before it, must be there.
     pub(crate) fn read(folder: &Path) -> Result<TokenizerFiles> {
-        let path = folder.join("tokenizer.json");
-        let tokenizer = fs::read(&path).map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound => Error::TokenizerFile {
-                path,
-                reason: "the file does not exist; a model's folder needs it beside its weights".to_owned(),
-            },
-            _ => Error::read(&path, cause),
-        })?;
-        Ok(TokenizerFiles {
+        let mut files = TokenizerFiles {
             folder: folder.to_owned(),
-            tokenizer,
+            tokenizer: Vec::new(),
             config: read_object(&folder.join("tokenizer_config.json"))?,
             special_tokens: read_object(&folder.join("special_tokens_map.json"))?,
             generation: read_object(&folder.join("generation_config.json"))?,
             model: read_object(&folder.join("config.json"))?,
-        })
+        };
+        let path = folder.join("tokenizer.json");
+        files.tokenizer = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => files.older_tokenizer()?,
+            Err(cause) => return Err(Error::read(&path, cause)),
+        };
+        Ok(files)
+    }
+
+    fn older_tokenizer(&self) -> Result<Vec<u8>> {
+        let assembled = vocabulary_files::assemble(&self.folder, &self.config, |name| self.special_token(name))?;
+        let Some(tokenizer) = assembled else {
+            let only_pieces = ["tokenizer.model", "spiece.model"].iter().any(|name| self.folder.join(name).is_file());
+            let reason = if only_pieces {
+                "the file does not exist, and a SentencePiece model alone is not read; save the tokenizer once with a \
+                 recent version of transformers, which writes it"
+            } else {
+                "the file does not exist; a model's folder needs it (or `vocab.txt`, or `vocab.json` with `merges.txt`) \
+                 beside its weights"
+            };
+            return Err(self.fault("tokenizer.json", reason));
+        };
+        serde_json::to_vec(&tokenizer).map_err(|cause| self.fault("tokenizer.json", &cause.to_string()))
     }
 
     /// An error about one of the files.

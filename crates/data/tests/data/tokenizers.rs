@@ -31,6 +31,47 @@ fn every_tokenizer_encodes_and_decodes_as_the_reference() {
     }
 }
 
+/// The files of `folder` without its `tokenizer.json`, but with what the reference's own files leave to a class.
+fn without_tokenizer_json(folder: &std::path::Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let mut n_vocabulary_files = 0;
+    for name in ["vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"] {
+        if folder.join(name).is_file() {
+            std::fs::copy(folder.join(name), copy.path().join(name)).unwrap();
+            n_vocabulary_files += usize::from(!name.ends_with("_config.json"));
+        }
+    }
+    if n_vocabulary_files == 0 {
+        write_vocabulary(&json(&folder.join("tokenizer.json"))["model"], copy.path());
+    }
+    copy
+}
+
+/// `vocab.json` and `merges.txt` of a byte-level model.
+fn write_vocabulary(model: &serde_json::Value, folder: &std::path::Path) {
+    std::fs::write(folder.join("vocab.json"), model["vocab"].to_string()).unwrap();
+    let merges = model["merges"].as_array().unwrap().iter().map(|pair| match pair {
+        serde_json::Value::String(pair) => pair.clone(),
+        pair => format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
+    });
+    let merges = merges.collect::<Vec<_>>().join("\n");
+    std::fs::write(folder.join("merges.txt"), format!("#version: 0.2\n{merges}\n")).unwrap();
+}
+
+#[test]
+fn older_vocabulary_files_give_the_same_tokens() {
+    let Some(root) = shared("tokenizers") else { return };
+    for name in ["bert-base-chinese", "distilbert-base-uncased", "gpt2", "roberta-base", "qwen2.5"] {
+        let folder = without_tokenizer_json(&root.join(name));
+        let tokenizer = Tokenizer::open(folder.path()).unwrap();
+        let expected = json(&root.join("encodings").join(format!("{name}.json")));
+        for case in expected["cases"].as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            assert_eq!(tokenizer.encode(text, true).unwrap().ids, ids(&case["ids"]), "{name}: {text:?}");
+        }
+    }
+}
+
 #[test]
 fn every_vector_published_by_llama_cpp_agrees() {
     let Some(root) = shared("tokenizers") else { return };
