@@ -545,6 +545,108 @@ turns: Array<ChatMessage>,
 label: string | null, };
 
 /**
+ * An export that was written, read back and compared.
+ */
+export type Export = {
+/**
+ * Where it is.
+ */
+folder: string,
+/**
+ * Its form.
+ */
+form: ExportForm,
+/**
+ * Its files.
+ */
+files: Array<ExportFile>,
+/**
+ * All of them together.
+ */
+n_bytes: number,
+/**
+ * How far it is from what it was made of.
+ */
+comparison: ExportComparison,
+/**
+ * The words that use it elsewhere.
+ */
+use_it: string, };
+
+/**
+ * Logits of an export, read back from disk, against those of the adapter over its base.
+ */
+export type ExportComparison = {
+/**
+ * Positions compared; texts for a classifier.
+ */
+n_rows: number,
+/**
+ * Largest difference of a logit.
+ */
+largest_difference: number,
+/**
+ * Root mean square of the differences over that of the logits.
+ */
+relative_difference: number,
+/**
+ * What that may be at most.
+ */
+tolerance: number,
+/**
+ * Share of positions with the same likeliest token or label.
+ */
+same_best: number, };
+
+/**
+ * A file of an export.
+ */
+export type ExportFile = {
+/**
+ * Its name.
+ */
+name: string,
+/**
+ * Its size.
+ */
+n_bytes: number, };
+
+/**
+ * The forms.
+ */
+export type ExportForm = "peft" | "merged" | "mlx";
+
+/**
+ * Number formats of whole weights.
+ */
+export type ExportPrecision = "f32" | "f16" | "bf16";
+
+/**
+ * Asks for a result in another form.
+ */
+export type ExportRequest = {
+/**
+ * A run, an adapter folder, or a model without an adapter.
+ */
+source: string,
+/**
+ * The base of an adapter, by id, name or path; the one it was trained on if left out.
+ */
+model?: string,
+/**
+ * The form.
+ */
+to: ExportForm,
+/**
+ * Number format of whole weights; as in the base if left out.
+ */
+precision?: ExportPrecision,
+/**
+ * Folder for the export; inside the data folder if left out.
+ */
+output?: string, };
+
+/**
  * Asks a model to write.
  */
 export type GenerateRequest = {
@@ -2233,6 +2335,9 @@ export const streamsOver = (stream: Stream) => ({
   /** Measures a model on examples. */
   evaluate: (request: EvaluateRequest, onUpdate: (update: WorkProgress) => void, signal?: AbortSignal) =>
     stream("evaluate", request, onUpdate as (update: unknown) => void, signal) as Promise<Evaluation>,
+  /** Writes a result in the form another program loads, reads it back and compares it. */
+  export: (request: ExportRequest, onUpdate: (update: WorkProgress) => void, signal?: AbortSignal) =>
+    stream("export", request, onUpdate as (update: unknown) => void, signal) as Promise<Export>,
   /** Writes an answer, piece by piece. */
   generate: (request: GenerateRequest, onUpdate: (update: GenerateUpdate) => void, signal?: AbortSignal) =>
     stream("generate", request, onUpdate as (update: unknown) => void, signal) as Promise<Generation>,

@@ -93,6 +93,8 @@ macro_rules! command_table {
                 run_follow(RunFollowRequest, RunEvents) -> Nothing = runs::follow;
                 /// Measures a model on examples.
                 evaluate(EvaluateRequest, WorkProgress) -> Evaluation = trying::evaluate;
+                /// Writes a result in the form another program loads, reads it back and compares it.
+                export(ExportRequest, WorkProgress) -> Export = export::export;
                 /// Writes an answer, piece by piece.
                 generate(GenerateRequest, GenerateUpdate) -> Generation = trying::generate;
             }

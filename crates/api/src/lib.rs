@@ -11,6 +11,7 @@ pub mod data;
 pub(crate) mod dispatch;
 mod embedded;
 mod estimate;
+pub mod export;
 mod failure;
 mod library;
 mod loaded;

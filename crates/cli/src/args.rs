@@ -1,6 +1,7 @@
 //! The words of the command line: sub-commands and flags, with the help a stranger reads. Knows nothing of what they do.
 
 mod data;
+mod export;
 mod models;
 mod runs;
 mod settings;
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use data::DataCommand;
+pub use export::ExportArgs;
 pub use models::ModelsCommand;
 pub use runs::RunsCommand;
 pub use settings::{SettingFlags, heading};
@@ -61,6 +63,8 @@ pub enum Command {
     Generate(GenerateArgs),
     /// Ask a classifier for the label of a text
     Predict(PredictArgs),
+    /// Write a result in the form another program loads
+    Export(ExportArgs),
     /// Let other programs on this computer use a model over HTTP
     Serve(ServeArgs),
     /// See the base models and register folders

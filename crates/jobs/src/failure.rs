@@ -48,6 +48,8 @@ pub mod codes {
     pub const UNSUPPORTED: &str = "unsupported";
     /// Numbers that are none any more.
     pub const DIVERGED: &str = "diverged";
+    /// Stopped on request.
+    pub const CANCELLED: &str = "cancelled";
     /// A defect.
     pub const INTERNAL: &str = "internal";
 }
@@ -142,6 +144,8 @@ impl From<ModelError> for Failure {
             | ModelError::MissingWeight { .. }
             | ModelError::WeightShape { .. }
             | ModelError::WeightFormat { .. } => Failure::new(codes::UNRECOGNISED_MODEL, message),
+            ModelError::NoAdapter { .. } => Failure::new(codes::NOT_FOUND, message),
+            ModelError::Stopped => Failure::new(codes::CANCELLED, message),
             ModelError::AdapterFeature { .. } => Failure::new(codes::UNSUPPORTED, message),
             ModelError::AdapterMismatch { .. } => {
                 Failure::new(codes::MISMATCH, message).with_hint("give the base model that the adapter was trained on")

@@ -8,6 +8,7 @@
 mod device;
 mod event;
 mod executor;
+mod export;
 mod failure;
 mod figures;
 mod follow;
@@ -23,6 +24,7 @@ mod worker;
 pub use device::{Place, devices};
 pub use event::{RunEvent, What};
 pub use executor::{Executor, Source, open};
+pub use export::{Comparison, ExportForm, ExportJob, export};
 pub use failure::{Failure, codes};
 pub use figures::Figures;
 pub use follow::recorded_since;

@@ -16,8 +16,7 @@ use self::{
     keys::Keys,
 };
 use crate::{
-    ModelError, ModelFiles, NormKind, Result,
-    gguf,
+    AdapterFiles, ModelError, NormKind, Result, gguf,
     names::{DecoderNames, EncoderNames, PEFT_PREFIX},
 };
 
@@ -272,19 +271,18 @@ impl ModelConfig {
         Ok(Self { folder: folder.to_owned(), model_type, architecture, labels, label_names, initial_deviation, raw })
     }
 
-    /// [`ModelConfig::read`] of a base with the PEFT adapter in `adapter`, which may bring a classifier of its own.
+    /// [`ModelConfig::read`] of a base with the adapter in `adapter`, which may bring a classifier of its own.
     ///
     /// # Errors
     /// As there, and where the adapter's file cannot be read.
     pub fn read_with_adapter(folder: &Path, adapter: &Path) -> Result<Self> {
-        let files = ModelFiles::open_file(&adapter.join("adapter_model.safetensors"))?;
-        Ok(Self::read(folder, None)?.adapted(&files))
+        Ok(Self::read(folder, None)?.adapted(&AdapterFiles::open(adapter)?))
     }
 
     /// The configuration with the classifier that an adapter's file brings, where it brings one.
-    pub(crate) fn adapted(self, files: &ModelFiles) -> Self {
-        let head = files.shape(&format!("{PEFT_PREFIX}{}", self.head_weight()));
-        let labels = head.and_then(|shape| shape.first().copied()).or(self.labels);
+    pub(crate) fn adapted(self, adapter: &AdapterFiles) -> Self {
+        let head = adapter.tensors.get(&format!("{PEFT_PREFIX}{}", self.head_weight()));
+        let labels = head.and_then(|head| head.dims.first().copied()).or(self.labels);
         Self { labels, ..self }
     }
 

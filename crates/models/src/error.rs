@@ -116,6 +116,12 @@ pub enum ModelError {
         /// The format.
         found: String,
     },
+    /// A place without an adapter.
+    #[error("`{}` holds no adapter: expected `adapter_config.json` with `adapter_model.safetensors` (PEFT) or `adapters.safetensors` (MLX)", path.display())]
+    NoAdapter {
+        /// The place.
+        path: PathBuf,
+    },
     /// An adapter that needs what is not built.
     #[error("the adapter in `{}` uses `{feature}`, which Lorikeet does not read", path.display())]
     AdapterFeature {
@@ -196,6 +202,9 @@ pub enum ModelError {
     /// A GGUF file that cannot be read or written.
     #[error(transparent)]
     Gguf(#[from] lorikeet_gguf::GgufError),
+    /// Whoever asked no longer wants it.
+    #[error("it was stopped, and nothing was kept")]
+    Stopped,
     /// An operation failed.
     #[error(transparent)]
     Kernel(#[from] KernelError),

@@ -7,6 +7,7 @@
 //! Frozen weights never receive a gradient; LoRA lives in the [`Projection`].
 
 mod adapter;
+mod adapter_files;
 mod build;
 mod cache;
 mod classifier;
@@ -14,6 +15,7 @@ mod config;
 mod decoder;
 mod encoder;
 mod error;
+pub mod export;
 mod files;
 pub mod gguf;
 mod head;
@@ -27,6 +29,7 @@ mod save;
 mod tokens;
 
 pub use adapter::{AdapterConfig, LoraSpec, Targets};
+pub use adapter_files::{AdapterFiles, AdapterForm, AdapterTensor, Update};
 pub use build::Trainable;
 pub use cache::KeyValueCache;
 pub use config::{Architecture, DecoderSpec, EncoderFamily, EncoderSpec, ModelConfig, Rope, RopeScaling, Task};

@@ -5,14 +5,14 @@ use std::{borrow::Cow, path::Path};
 use lorikeet_kernels::{Backend, Spans};
 
 use crate::{
-    AdapterConfig, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Parameter, Result,
-    Trainable, WeightSource,
+    AdapterFiles, AdapterTensor, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Parameter,
+    Result, Trainable, WeightSource,
     build::{Builder, FreshHead},
     classifier::Classifier,
     decoder::Decoder,
     encoder::Encoder,
     leaf::{Context, Gradients},
-    names::EncoderNames,
+    names::base_prefix,
     tokens::{LossSum, Recompute, Tokens},
 };
 
@@ -47,11 +47,7 @@ impl<B: Backend> Model<B> {
         trainable: &Trainable,
         seed: u64,
     ) -> Result<Self> {
-        let prefix = match &config.architecture {
-            Architecture::Decoder(_) => "model.",
-            Architecture::Encoder(e) => EncoderNames::of(e.family).base,
-        };
-        let mut builder = Builder::new(&backend, source, trainable, prefix);
+        let mut builder = Builder::new(&backend, source, trainable, base_prefix(&config.architecture));
         let start = FreshHead { seed, deviation: config.initial_deviation };
         let body = match &config.architecture {
             Architecture::Decoder(spec) => {
@@ -84,17 +80,16 @@ impl<B: Backend> Model<B> {
         Self::build(backend, config, &WeightSource::Files(files), &Trainable::Nothing, 0)
     }
 
-    /// The model in `folder` with the PEFT adapter in `adapter`.
+    /// The model in `folder` with the adapter in `adapter`, in any form that [`AdapterFiles`] reads.
     ///
     /// # Errors
     /// As [`Model::open`], and where the adapter does not fit.
     pub fn open_with_adapter(backend: B, folder: &Path, adapter: &Path) -> Result<Self> {
-        let settings = AdapterConfig::read(adapter)?;
-        let files = ModelFiles::open_file(&adapter.join("adapter_model.safetensors"))?;
-        let config = ModelConfig::read(folder, None)?.adapted(&files);
+        let read = AdapterFiles::open(adapter)?;
+        let config = ModelConfig::read(folder, None)?.adapted(&read);
         let source = WeightSource::Files(ModelFiles::open(folder)?);
-        let mut model = Self::build(backend, config, &source, &Trainable::Lora(settings.lora), 0)?;
-        model.load_parameters(adapter, &files)?;
+        let mut model = Self::build(backend, config, &source, &Trainable::Lora(read.config.lora.clone()), 0)?;
+        model.load_tensors(&read)?;
         Ok(model)
     }
 
@@ -103,8 +98,12 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// [`ModelError::AdapterMismatch`] where one is missing, left over or of another shape.
     pub fn load_adapter(&mut self, folder: &Path) -> Result<()> {
-        let files = ModelFiles::open_file(&folder.join("adapter_model.safetensors"))?;
-        self.load_parameters(folder, &files)
+        self.load_tensors(&AdapterFiles::open(folder)?)
+    }
+
+    fn load_tensors(&mut self, adapter: &AdapterFiles) -> Result<()> {
+        let names: Vec<&str> = adapter.tensors.keys().map(String::as_str).collect();
+        self.load_parameters(&adapter.path, &names, |name| Ok(adapter.tensors.get(name).cloned()))
     }
 
     /// Overwrites the parameters, which are every weight, with those of the model in `folder`.
@@ -112,24 +111,34 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// [`ModelError::AdapterMismatch`] where one is missing, left over or of another shape.
     pub fn load_whole(&mut self, folder: &Path) -> Result<()> {
-        self.load_parameters(folder, &ModelFiles::open(folder)?)
+        let files = ModelFiles::open(folder)?;
+        let names: Vec<&str> = files.names().collect();
+        self.load_parameters(folder, &names, |name| {
+            let dims = files.shape(name).unwrap_or_default().to_vec();
+            Ok(files.matrix(name)?.map(|matrix| AdapterTensor { dims, numbers: matrix.to_f32() }))
+        })
     }
 
-    fn load_parameters(&mut self, folder: &Path, files: &ModelFiles) -> Result<()> {
+    /// Overwrites the parameters with what `read` has under their names, which are `names`.
+    fn load_parameters(
+        &mut self,
+        folder: &Path,
+        names: &[&str],
+        read: impl Fn(&str) -> Result<Option<AdapterTensor>>,
+    ) -> Result<()> {
         let mismatch = |reason: String| ModelError::AdapterMismatch { path: folder.to_owned(), reason };
         let known = |name: &str| self.parameters.iter().any(|p| p.name == name);
-        if let Some(extra) = files.names().find(|n| !known(n)) {
+        if let Some(extra) = names.iter().find(|n| !known(n)) {
             return Err(mismatch(format!("the model has no place for `{extra}`")));
         }
         for p in &mut self.parameters {
-            let Some(matrix) = files.matrix(&p.name)? else {
+            let Some(tensor) = read(&p.name)? else {
                 return Err(mismatch(format!("it lacks `{}`", p.name)));
             };
-            if files.shape(&p.name) != Some(p.dims.as_slice()) {
-                let found = files.shape(&p.name).unwrap_or_default();
-                return Err(mismatch(format!("`{}` has shape {found:?} instead of {:?}", p.name, p.dims)));
+            if tensor.dims != p.dims {
+                return Err(mismatch(format!("`{}` has shape {:?} instead of {:?}", p.name, tensor.dims, p.dims)));
             }
-            self.backend.overwrite(&mut p.value, &matrix.to_f32())?;
+            self.backend.overwrite(&mut p.value, &tensor.numbers)?;
         }
         Ok(())
     }

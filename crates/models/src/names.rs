@@ -1,7 +1,15 @@
 //! Where the modules of each family stand in the Hugging Face class, which names the tensors on disk and the keys of a
 //! PEFT adapter.
 
-use crate::config::EncoderFamily;
+use crate::config::{Architecture, EncoderFamily};
+
+/// What stands before the modules of a family's body, and is left out where a body was published alone.
+pub(crate) fn base_prefix(architecture: &Architecture) -> &'static str {
+    match architecture {
+        Architecture::Decoder(_) => "model.",
+        Architecture::Encoder(e) => EncoderNames::of(e.family).base,
+    }
+}
 
 /// Module paths of a decoder block below `model.layers.{i}`; Llama, Qwen2 and Qwen3 share them.
 pub(crate) struct DecoderNames;

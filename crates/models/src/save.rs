@@ -113,10 +113,7 @@ impl<B: Backend> Model<B> {
             }
         }
         if !label_names.is_empty() {
-            let by_id: Map<_, _> = label_names.iter().enumerate().map(|(i, n)| (i.to_string(), json!(n))).collect();
-            let by_label: Map<_, _> = label_names.iter().enumerate().map(|(i, n)| (n.clone(), json!(i))).collect();
-            config.insert("id2label".to_owned(), Value::Object(by_id));
-            config.insert("label2id".to_owned(), Value::Object(by_label));
+            insert_labels(&mut config, label_names);
         }
         write_file(&folder.join("config.json"), pretty(&Value::Object(config)).as_bytes())?;
         copy_companions(&self.config().folder, folder)
@@ -127,9 +124,8 @@ impl<B: Backend> Model<B> {
         let (dtype, mut stored) = (if narrow { Dtype::BF16 } else { Dtype::F32 }, Vec::new());
         for p in self.parameters() {
             let numbers = self.backend().download(&p.value)?;
-            let bytes =
-                if narrow { narrow_bf16(&numbers) } else { numbers.iter().flat_map(|v| v.to_le_bytes()).collect() };
-            stored.push((p.name.as_str(), p.dims.clone(), bytes));
+            let kept = if narrow { precision } else { Precision::F32 };
+            stored.push((p.name.as_str(), p.dims.clone(), encode(&numbers, kept)));
         }
         let bad =
             |e: safetensors::SafeTensorError| ModelError::BadWeights { path: path.to_owned(), reason: e.to_string() };
@@ -142,7 +138,7 @@ impl<B: Backend> Model<B> {
 }
 
 /// The class that reads a model with its classifier, from the one that the base's file names.
-fn classifier_class(config: &Map<String, Value>) -> Option<String> {
+pub(crate) fn classifier_class(config: &Map<String, Value>) -> Option<String> {
     const HEADS: [&str; 7] = [
         "ForSequenceClassification",
         "ForCausalLM",
@@ -174,7 +170,25 @@ pub fn copy_companions(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn pretty(value: &Value) -> String {
+/// Names the classes in a configuration.
+pub(crate) fn insert_labels(config: &mut Map<String, Value>, names: &[String]) {
+    let by_id: Map<_, _> = names.iter().enumerate().map(|(i, n)| (i.to_string(), json!(n))).collect();
+    let by_label: Map<_, _> = names.iter().enumerate().map(|(i, n)| (n.clone(), json!(i))).collect();
+    config.insert("id2label".to_owned(), Value::Object(by_id));
+    config.insert("label2id".to_owned(), Value::Object(by_label));
+}
+
+/// Numbers as the bytes of a safetensors file: 32-bit floats, or 16-bit ones rounded to the nearest, to even where two are as
+/// near.
+pub(crate) fn encode(numbers: &[f32], precision: Precision) -> Vec<u8> {
+    match precision {
+        Precision::F32 => numbers.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        Precision::Bf16 => narrow_bf16(numbers),
+        _ => numbers.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+    }
+}
+
+pub(crate) fn pretty(value: &Value) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text

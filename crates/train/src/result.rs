@@ -133,11 +133,10 @@ impl Card<'_> {
         let pipeline = if job.task == Task::Causal { "text-generation" } else { "text-classification" };
         let data = &job.dataset.description().name;
         let mut text = format!(
-            "---\nlibrary_name: {library}\nbase_model: {}\npipeline_tag: {pipeline}\ntags:\n- lorikeet\n- {}\ndatasets:\n- {data}\nmodel-index:\n- name: {}\n  results:\n  - task:\n      type: {pipeline}\n    dataset:\n      name: {data}\n      type: {data}\n    metrics:\n{}---\n\n# {}\n\n",
+            "---\nlibrary_name: {library}\nbase_model: {}\npipeline_tag: {pipeline}\ntags:\n- lorikeet\n- {}\ndatasets:\n- {data}\n{}---\n\n# {}\n\n",
             job.model_name,
             job.method.name(),
-            job.name,
-            self.metrics(),
+            self.metrics(pipeline, data),
             job.name,
         );
         let what = if job.method == Method::Lora { "A LoRA adapter for" } else { "A fine-tuned copy of" };
@@ -156,9 +155,20 @@ impl Card<'_> {
         text
     }
 
-    fn metrics(&self) -> String {
-        let Some(best) = self.summary.best else { return "    - type: loss\n      value: null\n".to_owned() };
-        named(best).into_iter().map(|(name, v)| format!("    - type: {name}\n      value: {v:.4}\n")).collect()
+    /// What was measured, in the hub's two spellings: a list of names, and the model's index with the values.
+    fn metrics(&self, pipeline: &str, data: &str) -> String {
+        let Some(best) = self.summary.best else { return String::new() };
+        let mut text = "metrics:\n".to_owned();
+        let _ = named(best).iter().try_for_each(|(name, _)| writeln!(text, "- {name}"));
+        let name = &self.job.name;
+        let _ = write!(
+            text,
+            "model-index:\n- name: {name}\n  results:\n  - task:\n      type: {pipeline}\n    dataset:\n      name: {data}\n      type: {data}\n    metrics:\n"
+        );
+        for (name, value) in named(best) {
+            let _ = writeln!(text, "    - type: {name}\n      value: {value:.4}");
+        }
+        text
     }
 
     fn table(&self) -> String {

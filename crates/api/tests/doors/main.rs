@@ -4,6 +4,7 @@
 
 mod ahead;
 mod errors;
+mod exports;
 mod labels;
 mod life;
 mod ready;

@@ -3,6 +3,7 @@
 
 mod adapters;
 mod configurations;
+mod exports;
 mod folders;
 mod gguf;
 mod gradients;

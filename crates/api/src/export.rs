@@ -1,0 +1,184 @@
+//! Exports: a result, found with its base, written beside its place in the form another program loads, compared with what it
+//! was made of, described, and only then put where it was asked for.
+
+mod card;
+mod probe;
+
+use std::path::{Path, PathBuf};
+
+use lorikeet_jobs::train::ResultInfo;
+use lorikeet_jobs::{Comparison, ExportForm as Form, ExportJob, export as write};
+use lorikeet_models::{AdapterFiles, AdapterForm, ModelConfig, Precision};
+
+use crate::failure::{invalid, io};
+use crate::library::check_free;
+use crate::wanted::RunResult;
+use crate::wire::{
+    ApiError, ErrorCode, Export, ExportComparison, ExportFile, ExportForm, ExportPrecision, ExportRequest, WorkProgress,
+};
+use crate::{App, places};
+
+/// What is exported, with everything that belongs to it found.
+struct Found {
+    /// What people call it.
+    name: String,
+    base: PathBuf,
+    base_name: String,
+    adapter: Option<PathBuf>,
+    info: Option<ResultInfo>,
+}
+
+/// Body of `export`.
+pub fn export(
+    app: &App,
+    request: ExportRequest,
+    sink: &mut dyn FnMut(WorkProgress) -> bool,
+) -> Result<Export, ApiError> {
+    let found = Found::find(app, &request)?;
+    let form = form(request.to);
+    refuse(&found, form)?;
+    let target = match &request.output {
+        Some(given) => places::expand(given)?,
+        None => app.home().join("exports").join(format!(
+            "{}-{}",
+            lorikeet_registry::slug(&found.name, "model"),
+            form.name()
+        )),
+    };
+    check_free(&target)?;
+    let parent = target.parent().ok_or_else(|| invalid("the root of a disk is no folder for an export"))?;
+    std::fs::create_dir_all(parent).map_err(io("create", parent))?;
+    let beside = tempfile::Builder::new().prefix(".export-").tempdir_in(parent).map_err(io("write in", parent))?;
+    let job = ExportJob {
+        form,
+        base: found.base.clone(),
+        adapter: found.adapter.clone(),
+        base_name: found.base_name.clone(),
+        labels: found.info.as_ref().map(|info| info.labels.clone()).unwrap_or_default(),
+        precision: request.precision.map(precision),
+        probe: probe::tokens(app, &found.base, found.info.as_ref())?,
+        folder: beside.path().to_owned(),
+    };
+    let compared =
+        write(&job, &mut |done, total| sink(WorkProgress { unit: "bytes".to_owned(), done, total: Some(total) }))?;
+    describe(&found, form, &compared, beside.path())?;
+    let files = files(beside.path())?;
+    if target.exists() {
+        std::fs::remove_dir_all(&target).map_err(io("replace", &target))?;
+    }
+    std::fs::rename(beside.path(), &target).map_err(io("write", &target))?;
+    drop(beside.keep());
+    Ok(Export {
+        folder: target.display().to_string(),
+        form: request.to,
+        n_bytes: files.iter().map(|file| file.n_bytes).sum(),
+        files,
+        comparison: comparison(&compared),
+        use_it: card::use_it(form, &target, &found.base_name),
+    })
+}
+
+fn form(asked: ExportForm) -> Form {
+    match asked {
+        ExportForm::Peft => Form::Peft,
+        ExportForm::Merged => Form::Merged,
+        ExportForm::Mlx => Form::Mlx,
+    }
+}
+
+fn precision(asked: ExportPrecision) -> Precision {
+    match asked {
+        ExportPrecision::F32 => Precision::F32,
+        ExportPrecision::F16 => Precision::F16,
+        ExportPrecision::Bf16 => Precision::Bf16,
+    }
+}
+
+impl Found {
+    fn find(app: &App, request: &ExportRequest) -> Result<Found, ApiError> {
+        let given = request.source.as_str();
+        let path = places::expand(given)?;
+        let is_place = places::is_path_like(given) || AdapterForm::of(&path).is_some();
+        let run = if is_place { None } else { RunResult::find(app, given).ok() };
+        let result = match &run {
+            Some(result) => result.folder.clone(),
+            None if AdapterForm::of(&path).is_some() => path,
+            None => return Self::whole(app, given, given),
+        };
+        let info = ResultInfo::read(&result)?;
+        if AdapterForm::of(&result).is_none() {
+            return Self::whole(app, &result.to_string_lossy(), given);
+        }
+        let name = run.as_ref().map_or_else(|| places::last_part(&result), |run| run.row.name.clone());
+        let stated = AdapterFiles::open(&result)?.config.base_model;
+        let run_base = run.as_ref().and_then(|run| run.row.model_id.clone());
+        let noted = info.as_ref().map(|info| info.base_folder.clone()).filter(|folder| Path::new(folder).is_dir());
+        let base = request.model.clone().or(run_base).or(noted).unwrap_or_else(|| stated.clone());
+        let model = app.library.find_model(&base).map_err(|error| {
+            error.with_hint("name the base that the adapter was trained on with `model` (`--model`)")
+        })?;
+        let noted_name = info.as_ref().map(|info| info.base_model.clone());
+        let base_name = noted_name.or(Some(stated)).filter(|name| !name.is_empty()).unwrap_or(base);
+        Ok(Found { name, base: model.folder, base_name, adapter: Some(result), info })
+    }
+
+    /// A model without an adapter: the result of training all weights, or any base.
+    fn whole(app: &App, model: &str, name: &str) -> Result<Found, ApiError> {
+        let folder = app.library.find_model(model)?.folder;
+        let info = ResultInfo::read(&folder)?;
+        let base_name = info.as_ref().map_or_else(|| name.to_owned(), |info| info.base_model.clone());
+        let name = if places::is_path_like(name) { places::last_part(Path::new(name)) } else { name.to_owned() };
+        Ok(Found { name, base: folder, base_name, adapter: None, info })
+    }
+}
+
+/// What cannot be written in a form, said before anything is read.
+fn refuse(found: &Found, form: Form) -> Result<(), ApiError> {
+    let unsupported = |message: String, hint: &str| Err(ApiError::new(ErrorCode::Unsupported, message).with_hint(hint));
+    if form.is_adapter() && found.adapter.is_none() {
+        let message = format!("`{}` is a whole model and has no adapter to export", found.name);
+        return Err(invalid(message).with_hint("export it as `merged`"));
+    }
+    let config = ModelConfig::read(&found.base, None)?;
+    let writes = config.task() == lorikeet_models::Task::Causal;
+    if !writes && !matches!(form, Form::Peft | Form::Merged) {
+        let (family, form) = (&config.model_type, form.name());
+        let message = format!("a `{family}` model gives labels and has no place in the form `{form}`");
+        return unsupported(message, "export it as `peft` or `merged`");
+    }
+    Ok(())
+}
+
+fn describe(found: &Found, form: Form, compared: &Comparison, folder: &Path) -> Result<(), ApiError> {
+    let source = found.adapter.as_deref().unwrap_or(&found.base);
+    let card = card::text(&card::Made { found, form, compared }, source)?;
+    lorikeet_models::write_file(&folder.join("README.md"), card.as_bytes())?;
+    // Labels and the longest text travel along, for whoever uses the export here.
+    let noted = source.join("lorikeet.json");
+    if noted.is_file() {
+        let text = std::fs::read(&noted).map_err(io("read", &noted))?;
+        lorikeet_models::write_file(&folder.join("lorikeet.json"), &text)?;
+    }
+    Ok(())
+}
+
+fn files(folder: &Path) -> Result<Vec<ExportFile>, ApiError> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io("read", folder))? {
+        let entry = entry.map_err(io("read", folder))?;
+        let n_bytes = entry.metadata().map_err(io("read", &entry.path()))?.len();
+        found.push(ExportFile { name: entry.file_name().to_string_lossy().into_owned(), n_bytes });
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+fn comparison(compared: &Comparison) -> ExportComparison {
+    ExportComparison {
+        n_rows: compared.n_rows as u64,
+        largest_difference: compared.largest,
+        relative_difference: compared.relative,
+        tolerance: compared.tolerance,
+        same_best: compared.same_best,
+    }
+}

@@ -1,0 +1,86 @@
+//! Exports: a result in the form another program loads.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// The forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportForm {
+    /// A PEFT adapter folder: PEFT, transformers, vLLM.
+    Peft,
+    /// A whole model as safetensors: transformers, vLLM, mlx-lm, and what converts from there.
+    Merged,
+    /// An mlx-lm adapter folder.
+    Mlx,
+}
+
+/// Number formats of whole weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportPrecision {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats of IEEE 754.
+    F16,
+    /// The upper half of 32-bit floats.
+    Bf16,
+}
+
+/// Asks for a result in another form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+#[ts(optional_fields)]
+pub struct ExportRequest {
+    /// A run, an adapter folder, or a model without an adapter.
+    pub source: String,
+    /// The base of an adapter, by id, name or path; the one it was trained on if left out.
+    pub model: Option<String>,
+    /// The form.
+    pub to: ExportForm,
+    /// Number format of whole weights; as in the base if left out.
+    pub precision: Option<ExportPrecision>,
+    /// Folder for the export; inside the data folder if left out.
+    pub output: Option<String>,
+}
+
+/// An export that was written, read back and compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Export {
+    /// Where it is.
+    pub folder: String,
+    /// Its form.
+    pub form: ExportForm,
+    /// Its files.
+    pub files: Vec<ExportFile>,
+    /// All of them together.
+    pub n_bytes: u64,
+    /// How far it is from what it was made of.
+    pub comparison: ExportComparison,
+    /// The words that use it elsewhere.
+    pub use_it: String,
+}
+
+/// A file of an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ExportFile {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub n_bytes: u64,
+}
+
+/// Logits of an export, read back from disk, against those of the adapter over its base.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+pub struct ExportComparison {
+    /// Positions compared; texts for a classifier.
+    pub n_rows: u64,
+    /// Largest difference of a logit.
+    pub largest_difference: f64,
+    /// Root mean square of the differences over that of the logits.
+    pub relative_difference: f64,
+    /// What that may be at most.
+    pub tolerance: f64,
+    /// Share of positions with the same likeliest token or label.
+    pub same_best: f64,
+}

@@ -1,0 +1,245 @@
+//! An adapter as it lies on disk, in any of the forms people have: a folder of PEFT's, or one of MLX's. Whatever the form, it
+//! is handed on in PEFT's names and shapes, so that nothing above this file knows more than one.
+//!
+//! MLX keeps both halves transposed, `lora_a` (in, R) and `lora_b` (R, out), and multiplies by `scale` as it stands; PEFT
+//! keeps A (R, in) and B (out, R) and multiplies by alpha / R.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+use crate::{AdapterConfig, LoraSpec, ModelError, ModelFiles, Result, Targets, names::PEFT_PREFIX};
+
+/// PEFT's file of settings, and MLX's.
+const CONFIG: &str = "adapter_config.json";
+/// PEFT's weights.
+pub(crate) const PEFT_WEIGHTS: &str = "adapter_model.safetensors";
+/// MLX's weights.
+pub(crate) const MLX_WEIGHTS: &str = "adapters.safetensors";
+/// What a pickle would be called; it is not read, because reading one runs it.
+const PICKLE: &str = "adapter_model.bin";
+
+/// In which form an adapter lies on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdapterForm {
+    /// `adapter_config.json` with `adapter_model.safetensors`.
+    Peft,
+    /// `adapter_config.json` with `adapters.safetensors`.
+    Mlx,
+}
+
+impl AdapterForm {
+    /// The form of what lies at `path`; `None` where that is no adapter.
+    pub fn of(path: &Path) -> Option<Self> {
+        if !path.join(CONFIG).is_file() {
+            return None;
+        }
+        Some(if path.join(MLX_WEIGHTS).is_file() { AdapterForm::Mlx } else { AdapterForm::Peft })
+    }
+}
+
+/// A tensor of an adapter, row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdapterTensor {
+    /// Shape on disk.
+    pub dims: Vec<usize>,
+    /// Numbers.
+    pub numbers: Vec<f32>,
+}
+
+/// An adapter in PEFT's names.
+#[derive(Clone, Debug)]
+pub struct AdapterFiles {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// In which form.
+    pub form: AdapterForm,
+    /// What it is.
+    pub config: AdapterConfig,
+    /// Its tensors by PEFT's names.
+    pub tensors: BTreeMap<String, AdapterTensor>,
+}
+
+impl AdapterFiles {
+    /// Reads the adapter at `path`.
+    ///
+    /// # Errors
+    /// Where there is none, it is damaged, or it asks for something that is not built.
+    pub fn open(path: &Path) -> Result<Self> {
+        match AdapterForm::of(path) {
+            Some(AdapterForm::Peft) => Self::peft(path),
+            Some(AdapterForm::Mlx) => Self::mlx(path),
+            None => Err(ModelError::NoAdapter { path: path.to_owned() }),
+        }
+    }
+
+    fn peft(path: &Path) -> Result<Self> {
+        let config = AdapterConfig::read(path)?;
+        let weights = path.join(PEFT_WEIGHTS);
+        if !weights.is_file() && path.join(PICKLE).is_file() {
+            let feature = format!("{PICKLE}, a pickle; save it again as {PEFT_WEIGHTS}");
+            return Err(ModelError::AdapterFeature { path: path.to_owned(), feature });
+        }
+        let tensors = read_all(&ModelFiles::open_file(&weights)?)?;
+        Ok(Self { path: path.to_owned(), form: AdapterForm::Peft, config, tensors })
+    }
+
+    fn mlx(path: &Path) -> Result<Self> {
+        let file = path.join(CONFIG);
+        let text = fs::read_to_string(&file).map_err(ModelError::io("read", &file))?;
+        let raw: Map<String, Value> = serde_json::from_str(&text).map_err(ModelError::json(&file))?;
+        let refused = |feature: String| Err(ModelError::AdapterFeature { path: path.to_owned(), feature });
+        match raw.get("fine_tune_type").and_then(Value::as_str) {
+            None | Some("lora") => {}
+            Some(kind) => return refused(format!("fine_tune_type: {kind}")),
+        }
+        let scale = raw.get("lora_parameters").and_then(|p| p.get("scale")).and_then(Value::as_f64);
+        let needed_by = || "an MLX adapter".to_owned();
+        let missing =
+            || ModelError::MissingKey { path: file.clone(), key: "lora_parameters.scale", needed_by: needed_by() };
+        let scale = scale.ok_or_else(missing)?;
+        let base = raw.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut found = BTreeMap::new();
+        for (name, tensor) in read_all(&ModelFiles::open_file(&path.join(MLX_WEIGHTS))?)? {
+            let Some((module, half)) = name.rsplit_once('.').and_then(|(m, h)| Some((m, half_of(h)?))) else {
+                return refused(format!("the tensor {name}"));
+            };
+            let key = format!("{PEFT_PREFIX}{}.{half}.weight", huggingface_path(module));
+            found.insert(key, tensor.transposed());
+        }
+        let config = described(path, base, &found, |_| scale)?;
+        Ok(Self { path: path.to_owned(), form: AdapterForm::Mlx, config, tensors: found })
+    }
+
+    /// The modules with a low-rank update, with A and B of each.
+    pub fn updates(&self) -> impl Iterator<Item = Update<'_>> {
+        self.tensors.iter().filter_map(|(name, a)| {
+            let module = name.strip_prefix(PEFT_PREFIX)?.strip_suffix(".lora_A.weight")?;
+            let b = self.tensors.get(&format!("{PEFT_PREFIX}{module}.lora_B.weight"))?;
+            let magnitude = self.tensors.get(&format!("{PEFT_PREFIX}{module}.lora_magnitude_vector"));
+            let (_, scale) = self.config.lora.rank_and_scale(module);
+            Some(Update { module, a, b, magnitude, scale })
+        })
+    }
+
+    /// Tensors that were trained whole, such as a classifier, by their names in the model.
+    pub fn whole(&self) -> impl Iterator<Item = (&str, &AdapterTensor)> {
+        self.tensors.iter().filter_map(|(name, tensor)| {
+            let name = name.strip_prefix(PEFT_PREFIX)?;
+            (!name.contains(".lora_")).then_some((name, tensor))
+        })
+    }
+}
+
+/// The low-rank update of one module.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<'a> {
+    /// Path of the module in the model.
+    pub module: &'a str,
+    /// A (R, in).
+    pub a: &'a AdapterTensor,
+    /// B (out, R).
+    pub b: &'a AdapterTensor,
+    /// Magnitudes (out) of DoRA.
+    pub magnitude: Option<&'a AdapterTensor>,
+    /// Factor of B A.
+    pub scale: f32,
+}
+
+impl Update<'_> {
+    /// `R`.
+    pub fn rank(&self) -> usize {
+        self.a.dims.first().copied().unwrap_or_default()
+    }
+}
+
+impl AdapterTensor {
+    /// Rows and columns; a vector is one row.
+    pub fn rows_and_columns(&self) -> (usize, usize) {
+        match self.dims.as_slice() {
+            [rows, columns] => (*rows, *columns),
+            _ => (1, self.numbers.len()),
+        }
+    }
+
+    /// The same with rows for columns.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        let (rows, columns) = self.rows_and_columns();
+        Self { dims: vec![columns, rows], numbers: transpose(&self.numbers, rows, columns) }
+    }
+}
+
+/// Rows for columns.
+pub(crate) fn transpose(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|c| (0..rows).map(move |r| numbers[r * columns + c])).collect()
+}
+
+fn read_all(files: &ModelFiles) -> Result<BTreeMap<String, AdapterTensor>> {
+    let names: Vec<String> = files.names().map(str::to_owned).collect();
+    let mut found = BTreeMap::new();
+    for name in names {
+        let dims = files.shape(&name).unwrap_or_default().to_vec();
+        if let Some(matrix) = files.matrix(&name)? {
+            found.insert(name, AdapterTensor { dims, numbers: matrix.to_f32() });
+        }
+    }
+    Ok(found)
+}
+
+fn half_of(mlx: &str) -> Option<&'static str> {
+    match mlx {
+        "lora_a" => Some("lora_A"),
+        "lora_b" => Some("lora_B"),
+        _ => None,
+    }
+}
+
+/// GPT-2's blocks stand below `transformer` in the Hugging Face class and below `model` in MLX's; all others agree.
+const MLX_NAMES: [(&str, &str); 1] = [("transformer.h.", "model.h.")];
+
+/// MLX's path of a module.
+pub(crate) fn mlx_path(module: &str) -> String {
+    renamed(module, MLX_NAMES)
+}
+
+fn huggingface_path(module: &str) -> String {
+    renamed(module, MLX_NAMES.map(|(ours, theirs)| (theirs, ours)))
+}
+
+fn renamed(module: &str, names: [(&str, &str); 1]) -> String {
+    let found = names.iter().find_map(|(from, to)| Some(format!("{to}{}", module.strip_prefix(from)?)));
+    found.unwrap_or_else(|| module.to_owned())
+}
+
+/// PEFT's settings for an adapter of another form: its modules by their whole paths, the commonest rank, and where a module
+/// differs its own rank and alpha. `scale` is the factor of a module of rank `R`.
+fn described(
+    path: &Path,
+    base_model: String,
+    tensors: &BTreeMap<String, AdapterTensor>,
+    scale: impl Fn(usize) -> f64,
+) -> Result<AdapterConfig> {
+    let mut ranks = BTreeMap::new();
+    for (name, tensor) in tensors {
+        if let Some(module) = name.strip_prefix(PEFT_PREFIX).and_then(|n| n.strip_suffix(".lora_A.weight")) {
+            ranks.insert(module.to_owned(), tensor.rows_and_columns().0);
+        }
+    }
+    let commonest = ranks.values().copied().max_by_key(|rank| ranks.values().filter(|r| *r == rank).count());
+    let Some(rank) = commonest.filter(|rank| *rank > 0) else {
+        return Err(ModelError::NoAdapter { path: path.to_owned() });
+    };
+    let modules: BTreeSet<String> = ranks.keys().cloned().collect();
+    let alpha = scale(rank) * rank as f64;
+    let mut lora = LoraSpec::new(rank, alpha, Targets::Named(modules.into_iter().collect()), 0);
+    for (module, own) in ranks.into_iter().filter(|(_, own)| *own != rank) {
+        lora.alpha_pattern.insert(module.clone(), scale(own) * own as f64);
+        lora.rank_pattern.insert(module, own);
+    }
+    Ok(AdapterConfig { lora, base_model, task_type: "CAUSAL_LM".to_owned(), modules_to_save: Vec::new() })
+}
