@@ -109,6 +109,45 @@ fn a_classifier_is_trained_measured_and_asked() {
     assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-5 && shares.len() == 2, "{prediction}");
 }
 
+/// Every objective is a setting, and a run with it learns; the checks tell plain cross-entropy.
+#[test]
+fn a_classifier_learns_by_every_objective() {
+    let terminal = Terminal::new();
+    if material::tiny_classifier(&terminal.path("bert")).is_none() {
+        return;
+    }
+    material::write_reviews(&terminal.path("reviews.csv"), 96);
+    let train = |name: &str, more: &str| {
+        let words = format!(
+            "train --json --model ./bert --data reviews.csv --steps 60 --batch-size 16 --learning-rate 1e-2 --threads 1 \
+             --validation-split 0.25 --name {name} {more}"
+        );
+        terminal.run(&words)
+    };
+    let objectives = [
+        ("smooth", "--label-smoothing 0.1"),
+        ("focal", "--loss focal --focal-alpha 0.5 --focal-gamma 1"),
+        ("weighted", "--class-weights 0.5,2"),
+        ("balanced", "--class-weights balanced"),
+    ];
+    let mut first_losses = Vec::new();
+    for (name, more) in objectives {
+        let ended = train(name, more).well();
+        let last = completed(&ended);
+        assert!(last["metrics"]["accuracy"].as_f64().unwrap() > 0.9, "{name}: {}", last["metrics"]);
+        let evaluated = ended.json_lines().into_iter().find(|e| e["event"] == "evaluated").unwrap();
+        let step = ended.json_lines().into_iter().find(|e| e["event"] == "step").unwrap();
+        first_losses.push((evaluated["loss"].as_f64().unwrap(), step["loss"].as_f64().unwrap()));
+    }
+    // Before the first step all stand at the same place; what they make small differs.
+    assert!(first_losses.iter().all(|(check, _)| *check == first_losses[0].0), "{first_losses:?}");
+    assert!(first_losses[1].1 < 0.6 * first_losses[0].1 && first_losses[2].1 != first_losses[3].1, "{first_losses:?}");
+    let shown = terminal.run("runs show weighted --json").well().json();
+    assert_eq!(shown["settings"]["class_weights"], serde_json::json!(["0.5", "2"]));
+    let refused = train("odd", "--class-weights 1,2,3").with_code(1);
+    assert!(refused.error.contains("`class_weights` lists 3 weights for 2 labels"), "{}", refused.error);
+}
+
 /// A base that writes learns labels with a new head, as adapter and as a whole model; what it was told stays with the result.
 #[test]
 fn a_model_that_writes_learns_to_sort() {

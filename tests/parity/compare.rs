@@ -1,10 +1,12 @@
 //! One fixture through one back end: forward, gradients, merging, training, generation, files.
 
 use lorikeet_models::{
-    Backend, Gradients, LossSum, Model, ModelConfig, ModelError, ModelFiles, Recompute, Trainable, WeightSource,
+    Backend, Gradients, LossSum, Model, ModelConfig, ModelError, ModelFiles, Objective, Recompute, Trainable,
+    WeightSource,
 };
-use lorikeet_tests::fixture::{Batch, Fixture, IGNORED};
+use lorikeet_tests::fixture::{Batch, Fixture};
 use lorikeet_train::{Decay, Optimiser, OptimiserSettings, Schedule, Settings, TrainError};
+use serde_json::{Value, json};
 
 use crate::differences::Differences;
 
@@ -18,8 +20,9 @@ const NORM: f64 = 1e-3;
 const RATE: f64 = 1e-12;
 
 /// Entries of `fixture.json` that describe plain training on the mean loss; any other names a method of its own.
-const PLAIN: [&str; 13] = [
+const PLAIN: [&str; 14] = [
     "about",
+    "formula",
     "architecture",
     "model",
     "seed",
@@ -41,17 +44,38 @@ pub enum Outcome {
     NotBuilt(String),
 }
 
-/// The method that the fixture was trained with, where it is not the mean loss over the tokens, and what the product says
-/// to it.
+/// Entries whose settings this test applies: all of the objective.
+const APPLIED: [&str; 3] = ["label_smoothing", "focal", "class_weights"];
+
+/// The method that the fixture was trained with, where it is not the mean loss over the tokens and this test does not apply
+/// it, and what the product says to it.
 pub fn method(fixture: &Fixture) -> Option<(&str, Result<(), TrainError>)> {
     let mut entries = fixture.facts.as_object()?.iter();
-    let (name, value) = entries.find(|(key, _)| !PLAIN.contains(&key.as_str()))?;
+    let (name, value) = entries.find(|(key, _)| !PLAIN.contains(&key.as_str()) && !APPLIED.contains(&key.as_str()))?;
     Some((name, Settings::default().set(name, value)))
+}
+
+/// What the fixture's training made small, through the product's own settings.
+fn objective(fixture: &Fixture) -> Objective {
+    let mut settings = Settings::default();
+    let mut set = |name: &str, value: &Value| settings.set(name, value).unwrap();
+    for name in ["label_smoothing", "class_weights"] {
+        if let Some(value) = fixture.facts.get(name) {
+            set(name, value);
+        }
+    }
+    if let Some(focal) = fixture.facts.get("focal") {
+        set("loss", &json!("focal"));
+        set("focal_alpha", &focal["alpha"]);
+        set("focal_gamma", &focal["gamma"]);
+    }
+    let n_labels = fixture.facts.get("class_weights").and_then(Value::as_array).map_or(0, Vec::len);
+    settings.objective(&vec![1; n_labels]).unwrap()
 }
 
 /// Everything that was recorded, through the back ends that `make` makes.
 pub fn compare<B: Backend>(fixture: &Fixture, label: &str, make: impl Fn() -> B) -> Outcome {
-    let run = Run { fixture, make, batches: fixture.batches() };
+    let run = Run { fixture, make, batches: fixture.batches(), objective: objective(fixture) };
     let mut found = Differences::new(format!("{} ({label})", fixture.name));
     match run.everything(&mut found) {
         Ok(()) => {}
@@ -72,6 +96,7 @@ struct Run<'a, F> {
     fixture: &'a Fixture,
     make: F,
     batches: Vec<Batch>,
+    objective: Objective,
 }
 
 type Checked = Result<(), ModelError>;
@@ -144,7 +169,7 @@ impl<B: Backend, F: Fn() -> B> Run<'_, F> {
     fn loss(&self, model: &Model<B>) -> Result<f64, ModelError> {
         let mut sum = LossSum::default();
         for batch in &self.batches {
-            sum = sum.plus(model.loss(&batch.tokens, &batch.targets)?);
+            sum = sum.plus(model.objective(&batch.tokens, &batch.targets, &self.objective)?);
         }
         Ok(sum.mean())
     }
@@ -157,13 +182,13 @@ impl<B: Backend, F: Fn() -> B> Run<'_, F> {
     }
 
     fn accumulate(&self, model: &Model<B>, grads: &mut Gradients<B>, recompute: Recompute) -> Result<f64, ModelError> {
-        let supervised = |b: &Batch| b.targets.iter().filter(|t| **t != IGNORED).count();
-        let n: usize = self.batches.iter().map(supervised).sum();
-        let mut sum = 0.0;
+        let weight: f64 = self.batches.iter().map(|b| LossSum::weight_of(&b.targets, &self.objective)).sum();
+        let scaled = (&self.objective, 1.0 / weight as f32);
+        let mut sum = LossSum::default();
         for batch in &self.batches {
-            sum += model.loss_and_gradients(&batch.tokens, &batch.targets, 1.0 / n as f32, recompute, grads)?.sum;
+            sum = sum.plus(model.loss_and_gradients(&batch.tokens, &batch.targets, scaled, recompute, grads)?);
         }
-        Ok(sum / n as f64)
+        Ok(sum.mean())
     }
 
     fn gradients(&self, found: &mut Differences, model: &Model<B>) -> Checked {

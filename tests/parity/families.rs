@@ -6,7 +6,7 @@ use lorikeet_tests::{fixture::Fixture, shared_data};
 use crate::compare::{Outcome, compare, method};
 
 /// Fixtures that must be equal wherever their folder is present.
-const REQUIRED: [&str; 12] = [
+const REQUIRED: [&str; 16] = [
     "llama-untied",
     "llama-tied",
     "smollm2",
@@ -16,6 +16,10 @@ const REQUIRED: [&str; 12] = [
     "distilbert",
     "roberta",
     "albert",
+    "llama-label-smoothing",
+    "bert-focal",
+    "bert-label-smoothing",
+    "bert-weighted-ce",
     "llama-qv-only",
     "llama-completion-only",
     "llama-grad-accumulation",

@@ -4,8 +4,8 @@
 use std::{fs, path::Path};
 
 use lorikeet_models::{
-    Backend, Composed, Fused, HostMatrix, LoraSpec, Model, ModelConfig, ModelFiles, Recompute, Targets, Tokens,
-    Trainable, WeightSource,
+    Backend, Composed, Fused, HostMatrix, LoraSpec, Model, ModelConfig, ModelFiles, Objective, Recompute, Targets,
+    Tokens, Trainable, WeightSource,
     gguf::{GgufRecipe, GgufTensor, write_gguf},
     random::Stream,
 };
@@ -144,7 +144,7 @@ fn lesson(reference: &Reference) -> (Tokens, Vec<u32>) {
 
 fn gradients<B: Backend>(model: &Model<B>, reference: &Reference) -> Vec<Vec<f32>> {
     let ((tokens, targets), mut grads) = (lesson(reference), model.gradients().unwrap());
-    model.loss_and_gradients(&tokens, &targets, 0.05, Recompute::Never, &mut grads).unwrap();
+    model.loss_and_gradients(&tokens, &targets, (&Objective::default(), 0.05), Recompute::Never, &mut grads).unwrap();
     grads.0.iter().map(|g| model.backend().download(g).unwrap()).collect()
 }
 
@@ -188,8 +188,16 @@ fn parity_lora_over_q4_k_learns() {
     let curve: Vec<f64> = (0..40)
         .map(|_| {
             grads.clear(model.backend()).unwrap();
-            let loss =
-                model.loss_and_gradients(&tokens, &targets, 1.0 / 30.0, Recompute::Never, &mut grads).unwrap().mean();
+            let loss = model
+                .loss_and_gradients(
+                    &tokens,
+                    &targets,
+                    (&Objective::default(), 1.0 / 30.0),
+                    Recompute::Never,
+                    &mut grads,
+                )
+                .unwrap()
+                .mean();
             optimiser.step(&mut model, &grads, 5e-3).unwrap();
             loss
         })

@@ -1,6 +1,6 @@
 //! Training gives the same bits whatever the number of threads.
 
-use lorikeet_models::{Backend, Fused, Model, Recompute};
+use lorikeet_models::{Backend, Fused, Model, Objective, Recompute};
 use lorikeet_tests::{fixture::Fixture, shared_data};
 use lorikeet_train::{Optimiser, OptimiserSettings};
 
@@ -18,7 +18,9 @@ fn trained(fixture: &Fixture, threads: usize) -> Vec<u32> {
             grads.clear(model.backend()).unwrap();
             for batch in fixture.batches() {
                 let (tokens, targets) = (&batch.tokens, &batch.targets);
-                model.loss_and_gradients(tokens, targets, 0.1, Recompute::Never, &mut grads).unwrap();
+                model
+                    .loss_and_gradients(tokens, targets, (&Objective::default(), 0.1), Recompute::Never, &mut grads)
+                    .unwrap();
             }
             optimiser.step(&mut model, &grads, 1e-2).unwrap();
         }

@@ -26,12 +26,16 @@ impl Wanted {
     pub fn find(app: &App, request: &RunRequest) -> Result<Wanted, ApiError> {
         let settings = settings::resolve(request)?;
         let method = request.method.unwrap_or(Method::Lora);
-        settings.check(settings::moves(method))?;
         let (model, folder) = app.library.use_model(&request.model)?;
         let config = ModelConfig::read(&folder, None)?;
         let data = app.library.use_dataset(&request.data)?;
         let validation = request.validation.as_deref().map(|given| app.library.use_dataset(given)).transpose()?;
         let task = request.task.unwrap_or_else(|| data::natural_task(&data));
+        let learned = match task {
+            Task::Causal => lorikeet_data::Task::Causal,
+            Task::Classify => lorikeet_data::Task::Classify,
+        };
+        settings.check(learned, settings::moves(method))?;
         Ok(Wanted { model, folder, config, data, validation, task, method, settings })
     }
 

@@ -59,6 +59,17 @@ impl Prepared {
         &self.labels
     }
 
+    /// How many examples have each of the classifier's labels.
+    pub fn label_counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.labels.len()];
+        for id in &self.label_ids {
+            if let Some(count) = counts.get_mut(*id as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
     /// Counts and lengths.
     pub fn statistics(&self) -> &Statistics {
         &self.statistics

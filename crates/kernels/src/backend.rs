@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use crate::{HostMatrix, Result};
+use crate::{HostMatrix, Objective, Result};
 
 /// A point-wise non-linearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,9 +258,15 @@ pub trait Backend: Send + Sync {
 
     // ---- loss and optimiser
 
-    /// Sum over rows of `-log softmax(logits[n])[targets[n]]`; turns `logits` into `scale * (softmax - one-hot)`, the
-    /// gradient of `scale` times that sum.
-    fn cross_entropy(&self, logits: &mut Self::Tensor, targets: &[u32], scale: f32) -> Result<f64>;
+    /// Sum over rows of the objective's loss, where `p = softmax(logits[n])` and `t = targets[n]`; turns `logits` into the
+    /// gradient of `scale` times that sum, which for plain cross-entropy is `scale * (softmax - one-hot)`.
+    fn cross_entropy(
+        &self,
+        logits: &mut Self::Tensor,
+        targets: &[u32],
+        objective: &Objective,
+        scale: f32,
+    ) -> Result<f64>;
     /// Sum of squares, in 64 bits.
     fn sum_of_squares(&self, x: &Self::Tensor) -> Result<f64>;
     /// One step of AdamW on `w` with its gradient and its two moments.

@@ -17,7 +17,9 @@ use candle_core::{DType, Device, DeviceLocation, Tensor};
 
 pub use self::operand::DeviceMatrix;
 use self::operand::{StoredBlocks, expect_equal, expect_indices, expect_one_per_row, ordered};
-use crate::{Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Precision, Result, Spans};
+use crate::{
+    Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Objective, Precision, Result, Spans,
+};
 
 /// A candle device and its operations.
 #[derive(Clone, Debug)]
@@ -281,8 +283,14 @@ impl Backend for Composed {
         Ok((DeviceMatrix::new(dq), DeviceMatrix::new(dk), DeviceMatrix::new(dv)))
     }
 
-    fn cross_entropy(&self, logits: &mut DeviceMatrix, targets: &[u32], scale: f32) -> Result<f64> {
-        objective::cross_entropy(logits, targets, scale)
+    fn cross_entropy(
+        &self,
+        logits: &mut DeviceMatrix,
+        targets: &[u32],
+        objective: &Objective,
+        scale: f32,
+    ) -> Result<f64> {
+        objective::cross_entropy(logits, targets, objective, scale)
     }
 
     fn sum_of_squares(&self, x: &DeviceMatrix) -> Result<f64> {

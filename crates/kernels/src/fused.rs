@@ -22,7 +22,8 @@ use self::{
     tensor::Data,
 };
 use crate::{
-    Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Precision, Result, RowOrder, Spans,
+    Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Objective, Precision, Result, RowLoss,
+    RowOrder, Spans,
 };
 
 /// Numbers of one block of element-wise work: fits the second-level cache and is worth a task.
@@ -544,14 +545,23 @@ impl Backend for Fused {
         Ok((Tensor::owned(dq, q.rows, q.cols), dk, dv))
     }
 
-    fn cross_entropy(&self, logits: &mut Tensor, targets: &[u32], factor: f32) -> Result<f64> {
+    fn cross_entropy(&self, logits: &mut Tensor, targets: &[u32], objective: &Objective, factor: f32) -> Result<f64> {
         check_rows("cross_entropy", targets, logits.cols)?;
         let (rows, cols) = logits.shape();
         if targets.len() != rows {
             return Err(KernelError::Length { rows, cols, found: targets.len() });
         }
+        let weights = objective.class_weights.as_slice();
+        if !weights.is_empty() && weights.len() != cols {
+            return Err(KernelError::Length { rows: 1, cols, found: weights.len() });
+        }
+        let row = |z: &mut [f32], t: usize| match objective.loss {
+            RowLoss::CrossEntropy { smoothing: 0.0 } if weights.is_empty() => rows::cross_entropy(z, t, factor),
+            RowLoss::CrossEntropy { smoothing } => rows::smoothed_cross_entropy(z, weights, smoothing, t, factor),
+            RowLoss::Focal { alpha, gamma } => rows::focal(z, alpha * objective.weight_of(t), gamma, t, factor),
+        };
         let blocks = logits.write("cross_entropy")?.par_chunks_mut(cols.max(1)).zip(targets);
-        let losses: Vec<f64> = blocks.map(|(z, t)| rows::cross_entropy(z, *t as usize, factor)).collect();
+        let losses: Vec<f64> = blocks.map(|(z, t)| row(z, *t as usize)).collect();
         Ok(losses.iter().sum())
     }
 

@@ -4,7 +4,7 @@
 //! One block, with `n` the root-mean-square norm, `R` the rotation and `f` the activation:
 //! `m = x + O attention(R Q n₁(x), R K n₁(x), V n₁(x))`, `y = m + D (f(G n₂(m)) * U n₂(m))`.
 
-use lorikeet_kernels::{AttentionShape, Backend, Spans};
+use lorikeet_kernels::{AttentionShape, Backend, Objective, Spans};
 
 use crate::{
     DecoderSpec, KeyValueCache, Result,
@@ -333,16 +333,16 @@ impl<B: Backend> Decoder<B> {
         self.head.logits(ctx, &self.embedding, hidden)
     }
 
-    /// Sum of losses at `targets`, and with `grads` the gradient of the last block's output.
+    /// Sum of the objective's losses at `targets`, and with `grads` the gradient of the last block's output.
     pub fn loss(
         &self,
         ctx: Context<'_, B>,
         hidden: &B::Tensor,
         targets: &[u32],
-        scale: f32,
+        objective: (&Objective, f32),
         grads: Option<&mut Gradients<B>>,
     ) -> Result<(f64, Option<B::Tensor>)> {
-        self.head.loss(ctx, &self.embedding, (hidden, targets), scale, grads)
+        self.head.loss(ctx, &self.embedding, (hidden, targets), objective, grads)
     }
 
     pub fn projections(&mut self) -> impl Iterator<Item = &mut Projection<B>> {

@@ -1,7 +1,7 @@
 //! The head of a decoder: final norm, projection onto the vocabulary or onto classes, cross-entropy. Logits exist only for
 //! tokens that are supervised, and only a chunk of rows at a time; their gradient is computed in the same pass.
 
-use lorikeet_kernels::Backend;
+use lorikeet_kernels::{Backend, Objective};
 
 use crate::{
     DecoderSpec, Result,
@@ -48,13 +48,13 @@ impl<B: Backend> CausalHead<B> {
         Ok(ctx.backend.matmul_nt(&n, weight.get(ctx))?)
     }
 
-    /// Sum of `-log p(target)` over supervised rows; with `grads`, also the gradient (N, C) of `scale` times that sum.
+    /// Sum of the objective's losses over supervised rows; with `grads`, also the gradient (N, C) of `scale` times that sum.
     pub fn loss(
         &self,
         ctx: Context<'_, B>,
         embedding: &Leaf<B>,
         (hidden, targets): (&B::Tensor, &[u32]),
-        scale: f32,
+        (objective, scale): (&Objective, f32),
         mut grads: Option<&mut Gradients<B>>,
     ) -> Result<(f64, Option<B::Tensor>)> {
         let be = ctx.backend;
@@ -68,7 +68,7 @@ impl<B: Backend> CausalHead<B> {
             let n = self.norm.forward(ctx, &x)?;
             let weight = self.weight.as_ref().unwrap_or(embedding);
             let mut logits = be.matmul_nt(&n, weight.get(ctx))?;
-            sum += be.cross_entropy(&mut logits, &chosen, scale)?;
+            sum += be.cross_entropy(&mut logits, &chosen, objective, scale)?;
             let (Some(grads), Some(dhidden)) = (grads.as_deref_mut(), dhidden.as_mut()) else { continue };
             if let Some(dw) = weight.gradient(grads) {
                 be.add_matmul_tn(dw, 1.0, &logits, &n)?;

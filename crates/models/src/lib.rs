@@ -37,7 +37,9 @@ pub use error::{ModelError, Result};
 pub use files::{ModelFiles, WeightSource, hash_folder};
 pub use leaf::{Gradients, Parameter};
 pub use lorikeet_gguf::GgufError;
-pub use lorikeet_kernels::{AdamWStep, Backend, Composed, Fused, HostMatrix, KernelError, Precision, Spans, random};
+pub use lorikeet_kernels::{
+    AdamWStep, Backend, Composed, Fused, HostMatrix, KernelError, Objective, Precision, RowLoss, Spans, random,
+};
 pub use model::Model;
 pub use norm::NormKind;
 pub use projection::Projection;

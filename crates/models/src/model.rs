@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, path::Path};
 
-use lorikeet_kernels::{Backend, Spans};
+use lorikeet_kernels::{Backend, Objective, Spans};
 
 use crate::{
     AdapterFiles, AdapterTensor, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Parameter,
@@ -289,26 +289,34 @@ impl<B: Backend> Model<B> {
         })
     }
 
-    /// Sum of losses: `targets` holds the token to predict at each token (`u32::MAX`: none) for a causal model, the label
-    /// of each sequence for a classifier.
+    /// Sum of plain cross-entropies: `targets` holds the token to predict at each token (`u32::MAX`: none) for a causal
+    /// model, the label of each sequence for a classifier.
     ///
     /// # Errors
     /// As [`Model::logits`].
     pub fn loss(&self, tokens: &Tokens, targets: &[u32]) -> Result<LossSum> {
+        self.objective(tokens, targets, &Objective::default())
+    }
+
+    /// [`Model::loss`] by another objective.
+    ///
+    /// # Errors
+    /// As [`Model::logits`].
+    pub fn objective(&self, tokens: &Tokens, targets: &[u32], objective: &Objective) -> Result<LossSum> {
         self.check(tokens)?;
         self.check_targets(targets)?;
         let ctx = self.context();
         let sum = match &self.body {
             Body::Decoder(decoder) => {
                 let hidden = decoder.hidden(ctx, tokens, None)?;
-                decoder.loss(ctx, &hidden, &self.placed(tokens, targets), 1.0, None)?.0
+                decoder.loss(ctx, &hidden, &self.placed(tokens, targets), (objective, 1.0), None)?.0
             }
-            Body::Encoder(..) => self.backend.cross_entropy(&mut self.logits(tokens)?, targets, 1.0)?,
+            Body::Encoder(..) => self.backend.cross_entropy(&mut self.logits(tokens)?, targets, objective, 1.0)?,
         };
-        Ok(LossSum { sum, count: supervised(targets) })
+        Ok(sum_over(sum, targets, objective))
     }
 
-    /// [`Model::loss`], which also adds the gradients of `scale` times the sum to `grads`.
+    /// [`Model::objective`], which also adds the gradients of `scale` times the sum to `grads`.
     ///
     /// # Errors
     /// As [`Model::logits`].
@@ -316,7 +324,7 @@ impl<B: Backend> Model<B> {
         &self,
         tokens: &Tokens,
         targets: &[u32],
-        scale: f32,
+        (objective, scale): (&Objective, f32),
         recompute: Recompute,
         grads: &mut Gradients<B>,
     ) -> Result<LossSum> {
@@ -327,7 +335,7 @@ impl<B: Backend> Model<B> {
             Body::Decoder(decoder) => {
                 let trace = decoder.trace(ctx, tokens, recompute)?;
                 let placed = self.placed(tokens, targets);
-                let (sum, dy) = decoder.loss(ctx, &trace.hidden, &placed, scale, Some(grads))?;
+                let (sum, dy) = decoder.loss(ctx, &trace.hidden, &placed, (objective, scale), Some(grads))?;
                 if let Some(dy) = dy {
                     decoder.backward(ctx, grads, tokens, trace, dy)?;
                 }
@@ -337,13 +345,13 @@ impl<B: Backend> Model<B> {
                 let head = self.classifier(head)?;
                 let (trace, firsts) = (encoder.trace(ctx, tokens, recompute)?, tokens.firsts());
                 let mut head_trace = head.forward(ctx, &trace.hidden, &firsts)?;
-                let sum = self.backend.cross_entropy(&mut head_trace.logits, targets, scale)?;
+                let sum = self.backend.cross_entropy(&mut head_trace.logits, targets, objective, scale)?;
                 let dy = head.backward(ctx, grads, &head_trace, (&firsts, tokens.ids.len()))?;
                 encoder.backward(ctx, grads, tokens, trace, dy)?;
                 sum
             }
         };
-        Ok(LossSum { sum, count: supervised(targets) })
+        Ok(sum_over(sum, targets, objective))
     }
 
     /// A cache for one conversation of up to `capacity` tokens.
@@ -390,7 +398,8 @@ impl<B: Backend> Model<B> {
     }
 }
 
-/// Supervised tokens among `targets`.
-fn supervised(targets: &[u32]) -> usize {
-    targets.iter().filter(|t| **t != crate::head::IGNORED).count()
+/// A sum of losses with the number and the weight of the targets that are supervised.
+fn sum_over(sum: f64, targets: &[u32], objective: &Objective) -> LossSum {
+    let count = targets.iter().filter(|t| **t != crate::head::IGNORED).count();
+    LossSum { sum, count, weight: LossSum::weight_of(targets, objective) }
 }

@@ -1,7 +1,7 @@
 //! What goes into a model and what comes out of its loss: ragged batches, sums of losses, and how much is remembered in
 //! between.
 
-use lorikeet_kernels::Spans;
+use lorikeet_kernels::{Objective, Spans};
 
 /// A ragged batch of token ids: `S` sequences one behind the other, `N` tokens in all, no padding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,24 +45,41 @@ impl Tokens {
     }
 }
 
-/// A sum of losses and how many it sums: division comes last.
+/// A sum of losses and how much it sums: division comes last.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LossSum {
     /// Sum of losses, in nats.
     pub sum: f64,
     /// Supervised tokens, or labelled sequences.
     pub count: usize,
+    /// The sum of their weights, by which the sum is divided; `count` where classes have no weights.
+    pub weight: f64,
 }
 
 impl LossSum {
+    /// A sum over `count` losses that all weigh one.
+    pub fn of(sum: f64, count: usize) -> Self {
+        Self { sum, count, weight: count as f64 }
+    }
+
+    /// What `targets` weigh under `objective`; unsupervised tokens (`u32::MAX`) nothing.
+    pub fn weight_of(targets: &[u32], objective: &Objective) -> f64 {
+        objective.weight(targets.iter().copied().filter(|t| *t != crate::head::IGNORED))
+    }
+
     /// The mean; not a number for nothing.
     pub fn mean(self) -> f64 {
-        self.sum / self.count as f64
+        self.sum / self.weight
     }
 
     /// Two sums together.
     pub fn plus(self, other: Self) -> Self {
-        Self { sum: self.sum + other.sum, count: self.count + other.count }
+        Self { sum: self.sum + other.sum, count: self.count + other.count, weight: self.weight + other.weight }
+    }
+
+    /// The sum with weights that add up to the count, for those who only know counts; the mean stays what it is.
+    pub fn sum_of_count(self) -> f64 {
+        if self.weight == self.count as f64 { self.sum } else { self.sum * self.count as f64 / self.weight }
     }
 }
 

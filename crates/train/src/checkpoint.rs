@@ -74,7 +74,7 @@ impl From<crate::Scores> for StoredScores {
 impl From<StoredScores> for crate::Scores {
     fn from(s: StoredScores) -> Self {
         let labels = s.accuracy_and_f1.map(|(accuracy, f1_macro)| crate::LabelScores { accuracy, f1_macro });
-        Self { loss: lorikeet_models::LossSum { sum: s.sum, count: s.count }, labels }
+        Self { loss: lorikeet_models::LossSum::of(s.sum, s.count), labels }
     }
 }
 

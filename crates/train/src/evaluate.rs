@@ -57,7 +57,7 @@ fn classify<B: Backend>(
         confusion.add(*label as usize, best);
         sum -= probabilities.get(*label as usize).copied().unwrap_or(0.0).ln();
     }
-    Ok(LossSum { sum, count: labels.len() })
+    Ok(LossSum::of(sum, labels.len()))
 }
 
 /// Probabilities of logits.

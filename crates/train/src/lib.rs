@@ -29,4 +29,4 @@ pub use samples::Decoding;
 pub use schedule::{Decay, Schedule};
 pub use scores::{Confusion, LabelScores, Scores};
 pub use session::train;
-pub use settings::{DeviceChoice, RecomputeChoice, Settings};
+pub use settings::{ClassWeights, DeviceChoice, LossChoice, RecomputeChoice, Settings};

@@ -1,8 +1,9 @@
 //! Settings as meant: what was left open is decided from the task, the method and the number of examples.
 
-use lorikeet_models::{LoraSpec, ModelConfig, Targets, Trainable};
+use lorikeet_data::Task;
+use lorikeet_models::{LoraSpec, ModelConfig, Objective, RowLoss, Targets, Trainable};
 
-use crate::{Method, OptimiserSettings, Result, Schedule, Settings, TrainError};
+use crate::{ClassWeights, LossChoice, Method, OptimiserSettings, Result, Schedule, Settings, TrainError};
 
 /// A run in which nothing is open any more.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,15 +87,91 @@ impl Settings {
         }
     }
 
+    /// What training makes small, over rows of which each class has so many: `counts` is empty for texts.
+    ///
+    /// # Errors
+    /// [`TrainError::Conflict`] where the weights are not one for each class.
+    pub fn objective(&self, counts: &[u64]) -> Result<Objective> {
+        let loss = match self.loss {
+            LossChoice::CrossEntropy => RowLoss::CrossEntropy { smoothing: self.label_smoothing as f32 },
+            LossChoice::Focal => RowLoss::Focal { alpha: self.focal_alpha as f32, gamma: self.focal_gamma as f32 },
+        };
+        let n_rows: u64 = counts.iter().sum();
+        let balanced =
+            |count: &u64| if *count == 0 { 1.0 } else { n_rows as f32 / (counts.len() as u64 * count) as f32 };
+        let class_weights = match &self.class_weights {
+            None => Vec::new(),
+            Some(ClassWeights::Balanced) => counts.iter().map(balanced).collect(),
+            Some(ClassWeights::Listed(weights)) if weights.len() != counts.len() => {
+                let (given, labels) = (weights.len(), counts.len());
+                return Err(TrainError::Conflict(format!(
+                    "`class_weights` lists {given} weights for {labels} labels; give one for each, or `balanced`"
+                )));
+            }
+            Some(ClassWeights::Listed(weights)) => weights.iter().map(|w| *w as f32).collect(),
+        };
+        Ok(Objective { loss, class_weights })
+    }
+
     /// Refuses what does not go together.
     ///
     /// # Errors
     /// [`TrainError::Conflict`] with the mend.
-    pub fn check(&self, method: Method) -> Result<()> {
+    pub fn check(&self, task: Task, method: Method) -> Result<()> {
+        let conflict = |reason: &str| Err(TrainError::Conflict(reason.to_owned()));
+        let is_focal = self.loss == LossChoice::Focal;
+        if is_focal && self.label_smoothing > 0.0 {
+            return conflict(
+                "`label_smoothing` has no meaning for the focal loss; set it to 0, or `loss` to `cross_entropy`",
+            );
+        }
+        if task == Task::Causal && (is_focal || self.class_weights.is_some()) {
+            return conflict(
+                "the focal loss and `class_weights` are for labels; leave them out, or choose the task `classify`",
+            );
+        }
         if self.from_scratch && method == Method::Lora {
             let reason = "`from_scratch` starts from random weights, which an adapter cannot make useful; choose the method `full`";
             return Err(TrainError::Conflict(reason.to_owned()));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn objective(name: &str, value: serde_json::Value, counts: &[u64]) -> Result<Objective> {
+        let mut settings = Settings::default();
+        settings.set(name, &value)?;
+        settings.objective(counts)
+    }
+
+    #[test]
+    fn class_weights_are_balanced_or_listed() {
+        let weights = |value, counts: &[u64]| objective("class_weights", value, counts).map(|o| o.class_weights);
+        assert_eq!(weights(json!("balanced"), &[6, 2, 0]).unwrap(), [8.0 / 18.0, 8.0 / 6.0, 1.0]);
+        assert_eq!(weights(json!("0.5, 2"), &[6, 2]).unwrap(), [0.5, 2.0]);
+        assert_eq!(weights(json!([0.5, 2]), &[6, 2]).unwrap(), [0.5, 2.0]);
+        let said = |value, counts: &[u64]| weights(value, counts).unwrap_err().to_string();
+        assert_eq!(
+            said(json!([1, 2, 3]), &[6, 2]),
+            "`class_weights` lists 3 weights for 2 labels; give one for each, or `balanced`"
+        );
+        assert_eq!(
+            said(json!("1,-2"), &[6, 2]),
+            "`class_weights` takes `balanced`, or a weight from 0 to 1000000 for each label, not: \"1,-2\""
+        );
+        assert!(weights(json!([0, 0]), &[6, 2]).is_err() && weights(json!("often"), &[6, 2]).is_err());
+    }
+
+    #[test]
+    fn plain_cross_entropy_is_what_nothing_said_means() {
+        assert_eq!(Settings::default().objective(&[3, 4]).unwrap(), Objective::default());
+        let smoothed = objective("label_smoothing", json!(0.1), &[]).unwrap();
+        assert_eq!(smoothed.loss, RowLoss::CrossEntropy { smoothing: 0.1 });
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn load<B: Backend + Clone>(
     observer: &mut (dyn Observer + Send),
 ) -> Result<Option<(Examples, Model<B>)>> {
     let since = Instant::now();
-    job.settings.check(job.method)?;
+    job.settings.check(job.task, job.method)?;
     let config = ModelConfig::read(&job.model_folder, None)?;
     suits(&config, job.task)?;
     let tokenizer = Tokenizer::open(&job.model_folder)?;

@@ -6,7 +6,7 @@ mod upkeep;
 use std::time::Instant;
 
 use lorikeet_data::{Prepared, Tokenizer, epoch_order};
-use lorikeet_models::{Backend, Gradients, LossSum, Model, Recompute};
+use lorikeet_models::{Backend, Gradients, LossSum, Model, Objective, Recompute};
 use serde_json::{Value, json};
 
 use crate::{
@@ -42,6 +42,7 @@ struct Session<'a, B: Backend + Clone> {
     tokenizer: Tokenizer,
     questions: Vec<samples::Question>,
     model: Model<B>,
+    objective: Objective,
     grads: Gradients<B>,
     optimiser: Optimiser<B>,
     progress: Progress,
@@ -67,6 +68,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
     ) -> Result<Self> {
         let Examples { train, validation, tokenizer, questions, since } = examples;
         let plan = Plan::new(&job.settings, job.method, model.config(), train.len(), validation.is_some());
+        let objective = job.settings.objective(&train.label_counts())?;
         let mut optimiser = Optimiser::new(&model, plan.settings.optimiser())?;
         let fingerprint = prepare::fingerprint(job, &plan);
         let newest = checkpoint::checkpoints(&job.folder)?.pop();
@@ -85,6 +87,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
             tokenizer,
             questions,
             model,
+            objective,
             grads,
             optimiser,
             progress,
@@ -161,24 +164,26 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         }
     }
 
-    /// One optimiser step: gradients of all its batches are divided by the supervised tokens of all of them.
+    /// One optimiser step: gradients of all its batches are divided by the weight of the supervised tokens of all of them.
     fn step(&mut self) -> Result<Next> {
         let started = Instant::now();
         let accumulation = self.plan.settings.gradient_accumulation;
         let first = self.progress.step * accumulation;
         let batches: Vec<_> = (first..first + accumulation).map(|n| self.micro_batch(n)).collect();
-        let batches: Vec<_> = batches.iter().map(|chosen| self.examples.batch(chosen)).collect();
-        let n_supervised: usize = batches.iter().map(|b| b.n_supervised).sum();
-        let n_tokens: usize = batches.iter().map(|b| b.ids.len()).sum();
-        let scale = 1.0 / n_supervised.max(1) as f32;
+        let batches = batches.iter().map(|chosen| tokens_of(self.examples.batch(chosen), self.job.task));
+        let batches: Vec<_> = batches.collect();
+        let weight: f64 = batches.iter().map(|(_, targets)| LossSum::weight_of(targets, &self.objective)).sum();
+        let n_tokens: usize = batches.iter().map(|(tokens, _)| tokens.ids.len()).sum();
+        // Rows that all weigh nothing have no loss to divide.
+        let scale = if weight > 0.0 { 1.0 / weight as f32 } else { 0.0 };
         let (recompute, mut loss) = (self.recompute(), LossSum::default());
         self.grads.clear(self.model.backend())?;
-        for batch in batches {
+        for (tokens, targets) in batches {
             if matches!(self.obey()?, Next::Cancel) {
                 return Ok(Next::Cancel);
             }
-            let (tokens, targets) = tokens_of(batch, self.job.task);
-            let part = self.model.loss_and_gradients(&tokens, &targets, scale, recompute, &mut self.grads)?;
+            let scaled = (&self.objective, scale);
+            let part = self.model.loss_and_gradients(&tokens, &targets, scaled, recompute, &mut self.grads)?;
             loss = loss.plus(part);
         }
         let learning_rate = self.plan.schedule().rate(self.progress.step);
@@ -199,7 +204,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         p.n_tokens += n_tokens as u64;
         p.n_trained_tokens += loss.count as u64;
         p.step_ms += started.elapsed().as_secs_f64() * 1e3;
-        p.recent.push((loss.sum, loss.count as u64));
+        p.recent.push((loss.sum_of_count(), loss.count as u64));
         if p.recent.len() > RECENT {
             p.recent.remove(0);
         }
@@ -215,7 +220,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
                 "loss": loss.mean(), "step": step}));
         }
         let tokens_per_s = n_tokens as f64 / started.elapsed().as_secs_f64().max(1e-9);
-        let (loss_sum, n_supervised) = (loss.sum, loss.count as u64);
+        let (loss_sum, n_supervised) = (loss.sum_of_count(), loss.count as u64);
         self.emit(EventKind::Step {
             epoch,
             loss_sum,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub use kind::{DeviceChoice, Group, Kind, RecomputeChoice, SettingType};
+pub use kind::{ClassWeights, DeviceChoice, Group, Kind, LossChoice, RecomputeChoice, SettingType};
 pub use presets::{PRESETS, Preset};
 
 use crate::{Decay, Result, TrainError};
@@ -107,6 +107,11 @@ settings! {
     beta1: f64 = 0.9, "Beta 1", Learning, "", Some((0.0, 0.999_999)), "How slowly the optimiser forgets the direction of past gradients.";
     beta2: f64 = 0.999, "Beta 2", Learning, "", Some((0.0, 0.999_999_9)), "How slowly the optimiser forgets the size of past gradients.";
     epsilon: f64 = 1e-8, "Epsilon", Learning, "", Some((1e-12, 1.0)), "Keeps the optimiser from dividing by zero.";
+    loss: LossChoice = LossChoice::CrossEntropy, "Loss", Learning, "", None, "What training makes small: cross-entropy, or for labels the focal loss, which looks past what is already right; checks always measure plain cross-entropy.";
+    label_smoothing: f64 = 0.0, "Label smoothing", Learning, "fraction", Some((0.0, 0.99)), "Share of each answer's weight that is spread over all others, so that the model does not grow too sure.";
+    focal_alpha: f64 = 0.25, "Focal alpha", Learning, "", Some((0.0, 1e3)), "Multiplies the focal loss.";
+    focal_gamma: f64 = 2.0, "Focal gamma", Learning, "", Some((0.0, 20.0)), "How little the focal loss counts rows that are already right; 0 counts all alike.";
+    class_weights: Option<ClassWeights> = None, "Class weights", Learning, "", None, "How much each label counts: `balanced` gives rare ones more, a list gives one weight per label in their order; left empty, all alike.";
     early_stopping: Option<u64> = None, "Early stopping", Learning, "checks", Some((1.0, 1000.0)), "Ends the run after so many checks without a better validation loss; left empty, never.";
     rank: u64 = 8, "Rank", Adapter, "", Some((1.0, 1024.0)), "Size of the adapter: higher learns more and needs more memory.";
     alpha: f64 = 16.0, "Alpha", Adapter, "", Some((0.001, 1e6)), "Strength of the adapter: its update is multiplied by alpha / rank.";

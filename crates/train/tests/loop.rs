@@ -214,6 +214,14 @@ fn settings_that_do_not_fit_are_refused_before_the_first_step() {
         refused("b", Method::Lora, Task::Classify, json!({})),
         "row 1: rows of kind `prompt` cannot be used to train a classifier; a classifier needs a text and a label in each row; to learn from these rows, choose the task `causal`"
     );
+    assert_eq!(
+        refused("d", Method::Lora, Task::Causal, json!({"loss": "focal"})),
+        "the focal loss and `class_weights` are for labels; leave them out, or choose the task `classify`"
+    );
+    assert_eq!(
+        refused("e", Method::Lora, Task::Classify, json!({"loss": "focal", "label_smoothing": 0.1})),
+        "`label_smoothing` has no meaning for the focal loss; set it to 0, or `loss` to `cross_entropy`"
+    );
     let named = refused("c", Method::Lora, Task::Causal, json!({"target_modules": "query"}));
     assert!(named.starts_with("no module of this model is called `query`"), "{named}");
 }

@@ -3,27 +3,111 @@
 use candle_core::{D, DType, Tensor};
 
 use super::{DeviceMatrix, expect_equal, expect_indices, expect_one_per_row};
-use crate::{AdamWStep, Result};
+use crate::{AdamWStep, KernelError, Objective, Result, RowLoss};
 
-pub(super) fn cross_entropy(logits: &mut DeviceMatrix, targets: &[u32], scale: f32) -> Result<f64> {
+/// Keeps a power below one of nothing finite.
+const SMALLEST: f32 = 1e-30;
+
+pub(super) fn cross_entropy(
+    logits: &mut DeviceMatrix,
+    targets: &[u32],
+    objective: &Objective,
+    scale: f32,
+) -> Result<f64> {
     let op = "cross_entropy";
-    let (n, vocabulary) = logits.shape();
+    let (n, classes) = logits.shape();
     expect_one_per_row(targets, n)?;
-    expect_indices(op, targets, vocabulary)?;
+    expect_indices(op, targets, classes)?;
+    let weights = objective.class_weights.as_slice();
+    if !weights.is_empty() && weights.len() != classes {
+        return Err(KernelError::Length { rows: 1, cols: classes, found: weights.len() });
+    }
     let logits = logits.owned(op)?;
     if n == 0 {
         return Ok(0.0);
     }
-    let targets = Tensor::from_slice(targets, (n, 1), logits.device())?;
-    // (N, V), with the largest logit of each row at zero
+    let device = logits.device();
+    let row_weights: Vec<f32> = targets.iter().map(|t| objective.weight_of(*t as usize)).collect();
+    let row_weights = Tensor::from_vec(row_weights, (n, 1), device)?;
+    let targets = Tensor::from_slice(targets, (n, 1), device)?;
+    // (N, K), with the largest logit of each row at zero
     let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
-    let exponentials = shifted.exp()?;
-    let sums = exponentials.sum_keepdim(D::Minus1)?;
-    let losses = sums.log()?.sub(&shifted.gather(&targets, 1)?)?;
-    let ones = Tensor::ones((n, 1), DType::F32, logits.device())?;
-    let gradient = exponentials.broadcast_div(&sums)?.scatter_add(&targets, &ones.neg()?, 1)?;
+    let powers = shifted.exp()?;
+    let sums = powers.sum_keepdim(D::Minus1)?;
+    let rows =
+        Rows { targets, row_weights, denominators: sums.log()?, probabilities: powers.broadcast_div(&sums)?, shifted };
+    let (losses, gradient) = match objective.loss {
+        RowLoss::CrossEntropy { smoothing: 0.0 } => rows.plain()?,
+        RowLoss::CrossEntropy { smoothing } => rows.smoothed(weights, f64::from(smoothing))?,
+        RowLoss::Focal { alpha, gamma } => rows.focal(f64::from(alpha), f64::from(gamma))?,
+    };
     *logits = gradient.affine(f64::from(scale), 0.0)?;
     Ok(losses.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).sum())
+}
+
+/// A batch on its way to a loss: N rows of K classes.
+struct Rows {
+    /// (N, 1)
+    targets: Tensor,
+    /// (N, 1)
+    row_weights: Tensor,
+    /// Logits with the largest of each row at zero (N, K).
+    shifted: Tensor,
+    /// Logarithms of the denominators (N, 1).
+    denominators: Tensor,
+    /// (N, K)
+    probabilities: Tensor,
+}
+
+impl Rows {
+    /// `-log p(t)` (N, 1).
+    fn surprise(&self) -> Result<Tensor> {
+        Ok(self.denominators.sub(&self.shifted.gather(&self.targets, 1)?)?)
+    }
+
+    /// `a p - b one-hot` with `a` and `b` (N, 1).
+    fn against_target(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        Ok(self.probabilities.broadcast_mul(a)?.scatter_add(&self.targets, &b.neg()?, 1)?)
+    }
+
+    fn plain(&self) -> Result<(Tensor, Tensor)> {
+        let w = &self.row_weights;
+        Ok((self.surprise()?.mul(w)?, self.against_target(w, w)?))
+    }
+
+    /// As the fused back end's `smoothed_cross_entropy`.
+    fn smoothed(&self, weights: &[f32], smoothing: f64) -> Result<(Tensor, Tensor)> {
+        let n_classes = self.shifted.dim(1)?;
+        let device = self.shifted.device();
+        let weights = match weights {
+            [] => Tensor::ones((1, n_classes), DType::F32, device)?,
+            weights => Tensor::from_slice(weights, (1, n_classes), device)?,
+        };
+        let spread = smoothing / n_classes as f64;
+        let hard = self.row_weights.affine(1.0 - smoothing, 0.0)?;
+        let weight_sum = weights.sum_keepdim(1)?;
+        let spread_sum = self
+            .denominators
+            .broadcast_mul(&weight_sum)?
+            .sub(&self.shifted.broadcast_mul(&weights)?.sum_keepdim(1)?)?;
+        let losses = self.surprise()?.mul(&hard)?.add(&spread_sum.affine(spread, 0.0)?)?;
+        let all = hard.broadcast_add(&weight_sum.affine(spread, 0.0)?)?;
+        let gradient = self.against_target(&all, &hard)?.broadcast_sub(&weights.affine(spread, 0.0)?)?;
+        Ok((losses, gradient))
+    }
+
+    /// As the fused back end's `focal`.
+    fn focal(&self, alpha: f64, gamma: f64) -> Result<(Tensor, Tensor)> {
+        let at_target = self.probabilities.gather(&self.targets, 1)?;
+        // What is not the target is summed by itself: one minus a probability near one has no digits left.
+        let others = self.probabilities.scatter_add(&self.targets, &at_target.neg()?, 1)?.sum_keepdim(1)?;
+        let q = others.maximum(SMALLEST)?;
+        let (a, surprise) = (self.row_weights.affine(alpha, 0.0)?, self.surprise()?);
+        let power = q.powf(gamma)?.mul(&a)?;
+        let slope = q.powf(gamma - 1.0)?.mul(&at_target)?.mul(&surprise)?.mul(&a)?.affine(gamma, 0.0)?;
+        let c = power.add(&slope)?;
+        Ok((power.mul(&surprise)?, self.against_target(&c, &c)?))
+    }
 }
 
 pub(super) fn sum_of_squares(x: &Tensor) -> Result<f64> {

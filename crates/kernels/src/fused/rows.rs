@@ -254,6 +254,61 @@ vectorised! {
         f64::from(top) + f64::from(total).ln() - f64::from(at_target)
     }
 
+    /// Cross-entropy with the share `smoothing` spread over all classes and a weight for each (none: ones). With
+    /// `h = (1 - smoothing) w(t)`, `s = smoothing / K` and `W` the sum of weights, the logits become
+    /// `factor (p (h + s W) - h one-hot - s w)`.
+    pub fn smoothed_cross_entropy(logits: &mut [f32], weights: &[f32], smoothing: f32, target: usize, factor: f32) -> f64 {
+        let n_classes = logits.len() as f32;
+        let (spread, hard) = (smoothing / n_classes, (1.0 - smoothing) * weights.get(target).copied().unwrap_or(1.0));
+        let top = max(logits);
+        for z in logits.iter_mut() {
+            *z -= top;
+        }
+        let (weight_sum, spread_sum) =
+            if weights.is_empty() { (n_classes, sum(logits)) } else { (sum(weights), dot(logits, weights)) };
+        let at_target = logits[target];
+        for z in logits.iter_mut() {
+            *z = exp(*z);
+        }
+        let total = sum(logits);
+        scale(logits, factor * (hard + spread * weight_sum) / total);
+        logits[target] -= factor * hard;
+        if weights.is_empty() {
+            for z in logits.iter_mut() {
+                *z -= factor * spread;
+            }
+        } else {
+            for (z, w) in logits.iter_mut().zip(weights) {
+                *z -= factor * spread * w;
+            }
+        }
+        let denominator = f64::from(total).ln();
+        f64::from(hard) * (denominator - f64::from(at_target))
+            + f64::from(spread) * (f64::from(weight_sum) * denominator - f64::from(spread_sum))
+    }
+
+    /// `-a q^gamma log(1 - q)` with `q = 1 - p(t)`; turns the logits into `factor a (q^gamma - gamma (1 - q) q^(gamma - 1)
+    /// log(1 - q)) (p - one-hot)`.
+    pub fn focal(logits: &mut [f32], a: f32, gamma: f32, target: usize, factor: f32) -> f64 {
+        let at_target = logits[target];
+        let top = max(logits);
+        for z in logits.iter_mut() {
+            *z = exp(*z - top);
+        }
+        // What is not the target is summed by itself: one minus a probability near one has no digits left.
+        let power_of_target = std::mem::take(&mut logits[target]);
+        let others = sum(logits);
+        logits[target] = power_of_target;
+        let total = others + power_of_target;
+        let (q, gamma) = (f64::from(others) / f64::from(total), f64::from(gamma));
+        let surprise = if q < 0.5 { -(-q).ln_1p() } else { f64::from(top) + f64::from(total).ln() - f64::from(at_target) };
+        let slope = if gamma > 0.0 && q > 0.0 { gamma * (1.0 - q) * q.powf(gamma - 1.0) * surprise } else { 0.0 };
+        let c = factor * (f64::from(a) * (q.powf(gamma) + slope)) as f32;
+        scale(logits, c / total);
+        logits[target] -= c;
+        f64::from(a) * q.powf(gamma) * surprise
+    }
+
     /// One AdamW step on a block of numbers.
     pub fn adamw(w: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], s: &AdamWStep) {
         let (b1, b2) = (s.beta1 as f32, s.beta2 as f32);

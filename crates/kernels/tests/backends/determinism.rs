@@ -1,6 +1,6 @@
 //! The fused back end gives the same bits whatever the number of threads, and whatever its buffers held before.
 
-use lorikeet_kernels::{Activation, AdamWStep, AttentionShape, Backend, Fused, Spans, fused::Tensor};
+use lorikeet_kernels::{Activation, AdamWStep, AttentionShape, Backend, Fused, Objective, Spans, fused::Tensor};
 
 use crate::matrix::Matrix;
 
@@ -75,7 +75,7 @@ fn rows_of_a_table(b: &Fused, rows: usize) -> Vec<Tensor> {
 fn objective(b: &Fused, rows: usize) -> (Vec<Tensor>, [u64; 2]) {
     let mut logits = random(b, 22, rows, 517);
     let targets: Vec<u32> = (0..rows as u32).map(|n| n * 31 % 517).collect();
-    let loss = b.cross_entropy(&mut logits, &targets, 0.1).unwrap();
+    let loss = b.cross_entropy(&mut logits, &targets, &Objective::default(), 0.1).unwrap();
     let squares = b.sum_of_squares(&logits).unwrap();
     let (mut w, mut m, mut v) = (random(b, 23, rows, 517), random(b, 24, rows, 517), b.zeros(rows, 517).unwrap());
     let step = AdamWStep {

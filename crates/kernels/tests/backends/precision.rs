@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use half::{bf16, f16};
-use lorikeet_kernels::{Backend, HostMatrix, Precision};
+use lorikeet_kernels::{Backend, HostMatrix, Objective, Precision};
 
 use crate::{
     harness::on_every_backend,
@@ -117,7 +117,7 @@ fn frozen_weights_do_not_change<B: Backend>(b: &B) {
                 b.write_rows(&mut weight, 0, &x).is_err(),
                 b.scatter_add_rows(&mut weight, &[0, 1, 2, 3], &x).is_err(),
                 b.add_matmul_nn(&mut weight, 1.0, &x, &x).is_err(),
-                b.cross_entropy(&mut weight, &[0; 4], 1.0).is_err(),
+                b.cross_entropy(&mut weight, &[0; 4], &Objective::default(), 1.0).is_err(),
             ];
             assert_eq!(refused, [true; 7], "{precision:?} at byte {offset}");
             assert_close(b, &format!("{precision:?}"), &weight, &rounded, 0.0);

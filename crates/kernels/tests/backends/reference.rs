@@ -1,6 +1,6 @@
 //! The operations written as plainly as their formulas, in 64 bits.
 
-use lorikeet_kernels::{Activation, AdamWStep, AttentionShape, Spans};
+use lorikeet_kernels::{Activation, AdamWStep, AttentionShape, Objective, RowLoss, Spans};
 
 use crate::matrix::Matrix;
 
@@ -113,6 +113,27 @@ pub fn cross_entropy(logits: &Matrix, targets: &[u32]) -> f64 {
     let row = |n: usize| {
         let total: f64 = logits.row(n).iter().map(|z| z.exp()).sum();
         total.ln() - logits.at(n, targets[n] as usize)
+    };
+    (0..logits.rows).map(row).sum()
+}
+
+/// The objective's loss, term by term.
+pub fn objective(logits: &Matrix, targets: &[u32], objective: &Objective) -> f64 {
+    let weight = |k: usize| objective.class_weights.get(k).map_or(1.0, |w| f64::from(*w));
+    let row = |n: usize| {
+        let total: f64 = logits.row(n).iter().map(|z| z.exp()).sum();
+        let log_p = |k: usize| logits.at(n, k) - total.ln();
+        let t = targets[n] as usize;
+        match objective.loss {
+            RowLoss::CrossEntropy { smoothing } => {
+                let (e, classes) = (f64::from(smoothing), logits.cols as f64);
+                let spread: f64 = (0..logits.cols).map(|k| -weight(k) * log_p(k)).sum();
+                -(1.0 - e) * weight(t) * log_p(t) + e / classes * spread
+            }
+            RowLoss::Focal { alpha, gamma } => {
+                -f64::from(alpha) * weight(t) * (1.0 - log_p(t).exp()).powf(f64::from(gamma)) * log_p(t)
+            }
+        }
     };
     (0..logits.rows).map(row).sum()
 }

@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use lorikeet_kernels::{
-    Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Precision, Result, Spans,
+    Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Objective, Precision, Result, Spans,
 };
 
 use crate::harness::on_every_backend;
@@ -45,8 +45,11 @@ fn rows_beyond_a_table_are_refused<B: Backend>(b: &B) {
     refused(b.write_rows(&mut z(4, 2), 3, &z(2, 2)));
     refused(b.write_rows(&mut z(4, 2), usize::MAX, &z(2, 2)));
     refused(b.write_rows(&mut z(4, 2), 0, &z(2, 3)));
-    refused(b.cross_entropy(&mut z(2, 3), &[0, 3], 1.0));
-    refused(b.cross_entropy(&mut z(2, 3), &[0], 1.0));
+    let plain = Objective::default();
+    refused(b.cross_entropy(&mut z(2, 3), &[0, 3], &plain, 1.0));
+    refused(b.cross_entropy(&mut z(2, 3), &[0], &plain, 1.0));
+    let weighted = Objective { class_weights: vec![1.0, 2.0], ..plain };
+    refused(b.cross_entropy(&mut z(2, 3), &[0, 2], &weighted, 1.0));
     refused(b.rotate(&mut z(2, 8), &z(3, 2), &z(3, 2), 4, false));
     refused(b.rotate(&mut z(2, 8), &z(2, 3), &z(2, 3), 4, false));
     refused(b.rotate(&mut z(2, 8), &z(2, 2), &z(2, 2), 5, false));

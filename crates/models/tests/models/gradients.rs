@@ -1,6 +1,8 @@
 //! In full-parameter mode every parameter of every family receives a gradient, and it is the slope of the loss.
 
-use lorikeet_models::{Backend, Composed, Fused, Gradients, Model, Recompute, Tokens, Trainable, random::Stream};
+use lorikeet_models::{
+    Backend, Composed, Fused, Gradients, Model, Objective, Recompute, Tokens, Trainable, random::Stream,
+};
 
 use crate::zoo;
 
@@ -13,7 +15,7 @@ fn gradients<B: Backend>(
     recompute: Recompute,
 ) -> Vec<Vec<f32>> {
     let mut grads: Gradients<B> = model.gradients().unwrap();
-    model.loss_and_gradients(tokens, targets, 1.0, recompute, &mut grads).unwrap();
+    model.loss_and_gradients(tokens, targets, (&Objective::default(), 1.0), recompute, &mut grads).unwrap();
     grads.0.iter().map(|g| model.backend().download(g).unwrap()).collect()
 }
 

@@ -21,7 +21,7 @@ impl<B: Backend + Clone> Session<'_, B> {
         self.emit(EventKind::Phase { phase: Phase::Probing, done: 0, total: Some(n_tokens) });
         let (tokens, targets) = tokens_of(batch, self.job.task);
         let recompute = self.recompute();
-        self.model.loss_and_gradients(&tokens, &targets, 0.0, recompute, &mut self.grads)?;
+        self.model.loss_and_gradients(&tokens, &targets, (&self.objective, 0.0), recompute, &mut self.grads)?;
         self.emit(EventKind::Phase { phase: Phase::Probing, done: n_tokens, total: Some(n_tokens) });
         Ok(())
     }

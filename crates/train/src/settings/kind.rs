@@ -47,6 +47,24 @@ pub enum DeviceChoice {
     Metal,
 }
 
+/// What is made small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossChoice {
+    /// The surprise at what is right.
+    CrossEntropy,
+    /// The same with less weight on what is already right.
+    Focal,
+}
+
+/// How much each class counts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClassWeights {
+    /// The rarer the more: rows / (classes x rows of the class), scikit-learn's `balanced`.
+    Balanced,
+    /// In the order of the labels.
+    Listed(Vec<f64>),
+}
+
 /// What a backward computes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecomputeChoice {
@@ -142,6 +160,36 @@ impl SettingType for Vec<String> {
     }
 }
 
+impl SettingType for ClassWeights {
+    const KIND: Kind = Kind::List;
+
+    fn to_value(&self) -> Value {
+        match self {
+            ClassWeights::Balanced => json!(["balanced"]),
+            ClassWeights::Listed(weights) => json!(weights.iter().map(f64::to_string).collect::<Vec<_>>()),
+        }
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let weights: Vec<Value> = match value {
+            Value::String(text) => text.split(',').map(|w| json!(w.trim())).collect(),
+            Value::Array(items) => items.clone(),
+            _ => return None,
+        };
+        if weights == [json!("balanced")] {
+            return Some(ClassWeights::Balanced);
+        }
+        let weights: Vec<f64> = weights.iter().map(f64::from_value).collect::<Option<_>>()?;
+        let fits =
+            weights.len() > 1 && weights.iter().all(|w| (0.0..=1e6).contains(w)) && weights.iter().any(|w| *w > 0.0);
+        fits.then_some(ClassWeights::Listed(weights))
+    }
+
+    fn expected() -> String {
+        "`balanced`, or a weight from 0 to 1000000 for each label".to_owned()
+    }
+}
+
 impl<T: SettingType> SettingType for Option<T> {
     const KIND: Kind = T::KIND;
     const CHOICES: &'static [(&'static str, &'static str)] = T::CHOICES;
@@ -194,6 +242,11 @@ choice!(DeviceChoice {
     Cpu = "cpu", "Processor";
     Cuda = "cuda", "NVIDIA graphics card";
     Metal = "metal", "Apple graphics unit";
+});
+
+choice!(LossChoice {
+    CrossEntropy = "cross_entropy", "Cross-entropy";
+    Focal = "focal", "Focal";
 });
 
 choice!(RecomputeChoice {
