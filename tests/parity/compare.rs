@@ -20,7 +20,7 @@ const NORM: f64 = 1e-3;
 const RATE: f64 = 1e-12;
 
 /// Entries of `fixture.json` that describe plain training on the mean loss; any other names a method of its own.
-const PLAIN: [&str; 14] = [
+const PLAIN: [&str; 15] = [
     "about",
     "formula",
     "architecture",
@@ -35,6 +35,7 @@ const PLAIN: [&str; 14] = [
     "prompt_lengths",
     "sequence_lengths",
     "num_items_in_batch",
+    "loraplus",
 ];
 
 /// What became of a fixture.
@@ -227,17 +228,23 @@ impl<B: Backend, F: Fn() -> B> Run<'_, F> {
         }
         losses.push(self.loss(&model)?);
         found.lists("curve", CURVE, &losses, &theirs);
-        found.lists("rates", RATE, &rates, &self.fixture.numbers("/training/learning_rates").unwrap_or_default());
+        found.lists("rates", RATE, &rates, &self.rates());
         let recorded = self.fixture.numbers("/training/gradient_norms_before_clipping").unwrap_or_default();
         found.lists("norms", NORM, &norms, &recorded);
         self.logits(found, "trained.logits", TRAINED, &model)
+    }
+
+    /// The recorded learning rate of each step; that of A where A and B learn at different ones.
+    fn rates(&self) -> Vec<f64> {
+        let recorded = self.fixture.facts.pointer("/training/learning_rates").and_then(|v| v.as_array());
+        recorded.into_iter().flatten().filter_map(|v| v.as_f64().or_else(|| v.get(0)?.as_f64())).collect()
     }
 
     /// The recorded hyper-parameters; variants that leave them out use those of the main fixtures.
     fn settings(&self, n_steps: usize) -> (u64, Schedule, OptimiserSettings) {
         let or = |key: &str, usual: f64| self.fixture.number(&format!("/training/{key}")).unwrap_or(usual);
         let schedule = Schedule {
-            peak: or("lr", 1e-2),
+            peak: self.fixture.number("/loraplus/lr_A").unwrap_or(or("lr", 1e-2)),
             warmup_steps: or("warmup_steps", 4.0) as u64,
             n_steps: n_steps as u64,
             decay: Decay::Cosine,
@@ -248,6 +255,7 @@ impl<B: Backend, F: Fn() -> B> Run<'_, F> {
             epsilon: or("eps", 1e-8),
             weight_decay: or("weight_decay", 0.01),
             max_gradient_norm: or("grad_clip_norm", 1.0),
+            lora_plus_ratio: self.fixture.number("/loraplus/ratio").unwrap_or(1.0),
         };
         (n_steps as u64, schedule, settings)
     }

@@ -6,7 +6,7 @@ use lorikeet_tests::{fixture::Fixture, shared_data};
 use crate::compare::{Outcome, compare, method};
 
 /// Fixtures that must be equal wherever their folder is present.
-const REQUIRED: [&str; 16] = [
+const REQUIRED: [&str; 21] = [
     "llama-untied",
     "llama-tied",
     "smollm2",
@@ -23,6 +23,11 @@ const REQUIRED: [&str; 16] = [
     "llama-qv-only",
     "llama-completion-only",
     "llama-grad-accumulation",
+    "llama-packed",
+    "llama-rslora",
+    "llama-rank-pattern",
+    "llama-dora",
+    "llama-loraplus",
 ];
 
 /// What is to be said of all fixtures.

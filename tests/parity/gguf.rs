@@ -10,7 +10,7 @@ use lorikeet_models::{
     random::Stream,
 };
 use lorikeet_tests::shared_data;
-use lorikeet_train::{Optimiser, OptimiserSettings};
+use lorikeet_train::{Optimiser, OptimiserSettings, Settings};
 use safetensors::SafeTensors;
 
 /// Largest difference of a logit from the reference.
@@ -181,8 +181,7 @@ fn parity_lora_over_q4_k_learns() {
     let Some(root) = shared_data::find("gguf") else { return };
     let reference = Reference::read(&root.join("tiny-llama-wide-q4_k_m.reference.safetensors"));
     let mut model = with_lora(Fused::new(2).unwrap(), &root.join("tiny-llama-wide-q4_k_m.gguf"));
-    let settings =
-        OptimiserSettings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, max_gradient_norm: 1.0 };
+    let settings = OptimiserSettings { weight_decay: 0.0, ..Settings::default().optimiser() };
     let mut optimiser = Optimiser::new(&model, settings).unwrap();
     let ((tokens, targets), mut grads) = (lesson(&reference), model.gradients().unwrap());
     let curve: Vec<f64> = (0..40)

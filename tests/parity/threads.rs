@@ -2,15 +2,14 @@
 
 use lorikeet_models::{Backend, Fused, Model, Objective, Recompute};
 use lorikeet_tests::{fixture::Fixture, shared_data};
-use lorikeet_train::{Optimiser, OptimiserSettings};
+use lorikeet_train::{Optimiser, Settings};
 
 /// Every parameter's bits after three steps.
 fn trained(fixture: &Fixture, threads: usize) -> Vec<u32> {
     let backend = Fused::new(threads).unwrap();
     let adapter = fixture.adapter_folder("adapter").unwrap();
     let mut model = Model::open_with_adapter(backend.clone(), &fixture.model_folder(), &adapter).unwrap();
-    let settings =
-        OptimiserSettings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, max_gradient_norm: 1.0 };
+    let settings = Settings::default().optimiser();
     backend.run(|| {
         let mut optimiser = Optimiser::new(&model, settings).unwrap();
         let mut grads = model.gradients().unwrap();

@@ -153,6 +153,7 @@ impl From<ModelError> for Failure {
             ModelError::Unsuited { .. } | ModelError::HeadSize { .. } => Failure::new(codes::MISMATCH, message),
             ModelError::NoTarget { .. } => Failure::new(codes::INVALID_SETTING, message)
                 .with_hint("leave `target_modules` empty for all linear ones"),
+            ModelError::NoLayer { .. } | ModelError::BadPattern { .. } => Failure::new(codes::INVALID_SETTING, message),
             ModelError::TooLarge { .. } | ModelError::NoTokens => Failure::new(codes::INVALID_REQUEST, message),
             ModelError::UnknownToken { .. } | ModelError::UnknownLabel { .. } => Failure::new(codes::MISMATCH, message),
             ModelError::Readback { .. } => Failure::new(codes::INTERNAL, message),

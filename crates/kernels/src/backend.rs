@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use crate::{HostMatrix, Objective, Result};
+use crate::{HostMatrix, Objective, Result, random::Stream};
 
 /// A point-wise non-linearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +174,14 @@ pub trait Backend: Send + Sync {
     fn add_bias(&self, y: &mut Self::Tensor, bias: &Self::Tensor) -> Result<()>;
     /// `g += sum over n of dy[n]`; `g` is (1, C). The backward of [`Backend::add_bias`].
     fn add_bias_grad(&self, g: &mut Self::Tensor, dy: &Self::Tensor) -> Result<()>;
+    /// `y[n] *= factors` for every row; `factors` is (1, C).
+    fn scale_columns(&self, y: &mut Self::Tensor, factors: &Self::Tensor) -> Result<()>;
+    /// `g += sum over n of x[n] * y[n]`; `g` is (1, C). The gradient of the factors of [`Backend::scale_columns`].
+    fn add_column_products(&self, g: &mut Self::Tensor, x: &Self::Tensor, y: &Self::Tensor) -> Result<()>;
+    /// Each number of `x` becomes zero with probability `rate` and is divided by `1 - rate` otherwise (Srivastava et al.,
+    /// 2014). Number `i` of `stream` decides about number `i`, row by row, so that every device drops the same ones and
+    /// the operation is its own backward. `rate` is below 1.
+    fn dropout(&self, x: &Self::Tensor, rate: f32, stream: Stream) -> Result<Self::Tensor>;
     /// `f(x)`.
     fn activate(&self, f: Activation, x: &Self::Tensor) -> Result<Self::Tensor>;
     /// `dx = dy * f'(x)`.

@@ -19,6 +19,7 @@ pub use self::operand::DeviceMatrix;
 use self::operand::{StoredBlocks, expect_equal, expect_indices, expect_one_per_row, ordered};
 use crate::{
     Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Objective, Precision, Result, Spans,
+    random::Stream,
 };
 
 /// A candle device and its operations.
@@ -179,6 +180,18 @@ impl Backend for Composed {
 
     fn add_bias_grad(&self, g: &mut DeviceMatrix, dy: &DeviceMatrix) -> Result<()> {
         pointwise::add_bias_grad(g, dy)
+    }
+
+    fn scale_columns(&self, y: &mut DeviceMatrix, factors: &DeviceMatrix) -> Result<()> {
+        pointwise::scale_columns(y, factors)
+    }
+
+    fn add_column_products(&self, g: &mut DeviceMatrix, x: &DeviceMatrix, y: &DeviceMatrix) -> Result<()> {
+        pointwise::add_column_products(g, x, y)
+    }
+
+    fn dropout(&self, x: &DeviceMatrix, rate: f32, stream: Stream) -> Result<DeviceMatrix> {
+        pointwise::dropout(x, rate, stream).map(DeviceMatrix::new)
     }
 
     fn activate(&self, f: Activation, x: &DeviceMatrix) -> Result<DeviceMatrix> {

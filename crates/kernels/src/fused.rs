@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Objective, Precision, Result, RowLoss,
-    RowOrder, Spans,
+    RowOrder, Spans, random::Stream,
 };
 
 /// Numbers of one block of element-wise work: fits the second-level cache and is worth a task.
@@ -362,6 +362,31 @@ impl Backend for Fused {
         check("add_bias_grad", g, dy, g.shape() == (1, dy.cols))?;
         rows::add_columns(g.write("add_bias_grad")?, dy.read("add_bias_grad")?);
         Ok(())
+    }
+
+    fn scale_columns(&self, y: &mut Tensor, factors: &Tensor) -> Result<()> {
+        check("scale_columns", y, factors, factors.shape() == (1, y.cols))?;
+        let (f, block) = (factors.read("scale_columns")?, block_of(y.cols));
+        y.write("scale_columns")?.par_chunks_mut(block).for_each(|y| rows::scale_columns(y, f));
+        Ok(())
+    }
+
+    fn add_column_products(&self, g: &mut Tensor, x: &Tensor, y: &Tensor) -> Result<()> {
+        same_shape("add_column_products", x, y)?;
+        check("add_column_products", g, x, g.shape() == (1, x.cols))?;
+        let (x, y) = (x.read("add_column_products")?, y.read("add_column_products")?);
+        rows::add_column_products(g.write("add_column_products")?, x, y);
+        Ok(())
+    }
+
+    fn dropout(&self, x: &Tensor, rate: f32, stream: Stream) -> Result<Tensor> {
+        let mut y = self.take(x.rows, x.cols);
+        let blocks = y.par_chunks_mut(BLOCK).zip(x.read("dropout")?.par_chunks(BLOCK)).enumerate();
+        blocks.for_each(|(i, (y, x))| {
+            stream.fill_mask((i * BLOCK) as u64, rate, y);
+            rows::multiply(y, x);
+        });
+        Ok(Tensor::owned(y, x.rows, x.cols))
     }
 
     fn activate(&self, f: Activation, x: &Tensor) -> Result<Tensor> {

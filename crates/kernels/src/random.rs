@@ -37,6 +37,22 @@ impl Stream {
         (word >> 8) as f32 / (1u32 << 24) as f32
     }
 
+    /// What dropout multiplies with: zero where the number at `first`, `first + 1`, … is below `rate`, and
+    /// `1 / (1 - rate)` elsewhere. `first` is a multiple of four.
+    pub fn fill_mask(&self, first: u64, rate: f32, mask: &mut [f32]) {
+        let kept = 1.0 / (1.0 - rate);
+        self.fill(first, mask, |u| if u < rate { 0.0 } else { kept });
+    }
+
+    /// The numbers at `first`, `first + 1`, …, uniform in `[0, 1)` and changed by `f`. `first` is a multiple of four.
+    pub fn fill(&self, first: u64, out: &mut [f32], f: impl Fn(f32) -> f32) {
+        for (block, out) in (first / 4..).zip(out.chunks_mut(4)) {
+            for (out, word) in out.iter_mut().zip(self.block(block)) {
+                *out = f((word >> 8) as f32 / (1u32 << 24) as f32);
+            }
+        }
+    }
+
     /// The n-th number of the standard normal distribution (Box and Muller's transform).
     pub fn normal(&self, n: u64) -> f32 {
         let c = self.block(n / 2);
@@ -59,6 +75,18 @@ mod tests {
     fn equals_the_published_vectors() {
         assert_eq!(Stream::new(0, 0).block(0), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
         assert_eq!(Stream::new(u64::MAX, u64::MAX).block(u64::MAX), [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]);
+    }
+
+    #[test]
+    fn many_numbers_are_the_single_ones() {
+        let s = Stream::new(7, 1);
+        let (mut numbers, mut mask) = ([0.0; 11], [0.0; 11]);
+        s.fill(8, &mut numbers, |u| u);
+        s.fill_mask(8, 0.5, &mut mask);
+        for (n, (found, mask)) in (8..).zip(numbers.iter().zip(mask)) {
+            assert_eq!(*found, s.uniform(n));
+            assert_eq!(mask, if *found < 0.5 { 0.0 } else { 2.0 });
+        }
     }
 
     #[test]

@@ -1,81 +1,10 @@
-//! Low-rank adapters as PEFT keeps them: which modules, which rank, which factor; `adapter_config.json` in and out.
+//! Low-rank adapters as PEFT keeps them: `adapter_config.json` in and out.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::{ModelError, Result};
-
-/// Which modules get an adapter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Targets {
-    /// Every linear map of the blocks.
-    AllLinear,
-    /// Modules whose path ends in one of these names.
-    Named(Vec<String>),
-}
-
-/// A low-rank adaptation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoraSpec {
-    /// Rank, `R`.
-    pub rank: usize,
-    /// The update is multiplied by alpha / R.
-    pub alpha: f64,
-    /// Modules.
-    pub targets: Targets,
-    /// Multiply by alpha / sqrt(R) instead (Kalajdzievski, "rsLoRA", 2023).
-    pub rank_stabilised: bool,
-    /// Ranks of single modules, by the end of their path.
-    pub rank_pattern: BTreeMap<String, usize>,
-    /// Alphas of single modules, by the end of their path.
-    pub alpha_pattern: BTreeMap<String, f64>,
-    /// Seed of the first values of A; B starts at zero.
-    pub seed: u64,
-}
-
-impl LoraSpec {
-    /// Plain LoRA.
-    pub fn new(rank: usize, alpha: f64, targets: Targets, seed: u64) -> Self {
-        Self {
-            rank,
-            alpha,
-            targets,
-            rank_stabilised: false,
-            rank_pattern: BTreeMap::new(),
-            alpha_pattern: BTreeMap::new(),
-            seed,
-        }
-    }
-
-    /// Whether the module at `path` gets an adapter.
-    pub(crate) fn covers(&self, path: &str) -> bool {
-        match &self.targets {
-            Targets::AllLinear => true,
-            Targets::Named(names) => names.iter().any(|n| ends_with(path, n)),
-        }
-    }
-
-    /// Rank and factor of the module at `path`.
-    pub(crate) fn rank_and_scale(&self, path: &str) -> (usize, f32) {
-        let rank = of_pattern(&self.rank_pattern, path).unwrap_or(self.rank);
-        let alpha = of_pattern(&self.alpha_pattern, path).unwrap_or(self.alpha);
-        let divisor = if self.rank_stabilised { (rank as f64).sqrt() } else { rank as f64 };
-        (rank, (alpha / divisor) as f32)
-    }
-}
-
-/// A path ends in a module's name when that is all of it or follows a dot.
-pub(crate) fn ends_with(path: &str, name: &str) -> bool {
-    path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
-}
-
-fn of_pattern<T: Copy>(pattern: &BTreeMap<String, T>, path: &str) -> Option<T> {
-    pattern.iter().find(|(name, _)| ends_with(path, name)).map(|(_, v)| *v)
-}
+use crate::{LoraSpec, ModelError, Result, Targets};
 
 /// `adapter_config.json`, as far as it concerns us.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,18 +20,20 @@ pub struct AdapterConfig {
 }
 
 /// Keys that change the mathematics in ways that are not built; anything but these values is refused.
-const UNSUPPORTED: [(&str, &[&str]); 11] = [
-    ("use_dora", &["false"]),
+const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("use_qalora", &["false"]),
-    ("use_bdlora", &["null"]),
+    ("use_bdlora", &[]),
     ("bias", &["\"none\""]),
     ("lora_bias", &["false"]),
     ("fan_in_fan_out", &["false"]),
-    ("layer_replication", &["null"]),
-    ("target_parameters", &["null", "[]"]),
-    ("trainable_token_indices", &["null", "[]"]),
-    ("exclude_modules", &["null", "[]"]),
-    ("layers_to_transform", &["null", "[]"]),
+    ("layer_replication", &[]),
+    ("target_parameters", &["[]"]),
+    ("trainable_token_indices", &["[]"]),
+    ("alora_invocation_tokens", &[]),
+    ("arrow_config", &[]),
+    ("monteclora_config", &[]),
+    // Other beginnings change the base's weights, which would have to be changed here in the same way.
+    ("init_lora_weights", &["true", "false", "\"gaussian\"", "\"eva\"", "\"orthogonal\""]),
 ];
 
 impl AdapterConfig {
@@ -128,15 +59,27 @@ impl AdapterConfig {
         let rank = whole.ok_or_else(|| bad("r", rank, "is not a positive whole number"))?;
         let alpha = raw.get("lora_alpha").ok_or_else(|| missing("lora_alpha"))?;
         let alpha = alpha.as_f64().ok_or_else(|| bad("lora_alpha", alpha, "is not a number"))?;
-        let targets = match raw.get("target_modules") {
-            Some(Value::String(s)) if s == "all-linear" => Targets::AllLinear,
-            Some(Value::Array(names)) => Targets::Named(strings(names)),
-            Some(other) => return Err(bad("target_modules", other, "is neither a list of names nor `all-linear`")),
-            None => return Err(missing("target_modules")),
+        let names = |key: &'static str| match raw.get(key) {
+            Some(Value::String(s)) if s == "all-linear" => Ok(Some(Targets::AllLinear)),
+            Some(Value::String(pattern)) => Ok(Some(Targets::Pattern(pattern.clone()))),
+            Some(Value::Array(names)) if !names.is_empty() => Ok(Some(Targets::Named(strings(names)))),
+            Some(Value::Null | Value::Array(_)) | None => Ok(None),
+            Some(other) => Err(bad(key, other, "is neither a list of names nor a pattern")),
         };
+        let targets = names("target_modules")?.ok_or_else(|| missing("target_modules"))?;
         let mut lora = LoraSpec::new(rank as usize, alpha, targets, 0);
         lora.rank_stabilised = raw.get("use_rslora").and_then(Value::as_bool).unwrap_or(false);
-        lora.rank_pattern = pattern(&raw, "rank_pattern", |v| v.as_u64().map(|n| n as usize));
+        lora.dora = raw.get("use_dora").and_then(Value::as_bool).unwrap_or(false);
+        lora.dropout = raw.get("lora_dropout").and_then(Value::as_f64).unwrap_or(0.0);
+        lora.exclude = names("exclude_modules")?;
+        lora.layers = layers(raw.get("layers_to_transform"));
+        lora.layers_pattern = match raw.get("layers_pattern") {
+            Some(Value::String(list)) if !list.is_empty() => vec![list.clone()],
+            Some(Value::Array(lists)) => strings(lists),
+            _ => Vec::new(),
+        };
+        let positive = |n: &u64| (1..=1 << 20).contains(n);
+        lora.rank_pattern = pattern(&raw, "rank_pattern", |v| v.as_u64().filter(positive).map(|n| n as usize));
         lora.alpha_pattern = pattern(&raw, "alpha_pattern", Value::as_f64);
         let modules_to_save = raw.get("modules_to_save").and_then(Value::as_array).map(|v| strings(v));
         Ok(Self {
@@ -147,10 +90,16 @@ impl AdapterConfig {
         })
     }
 
-    /// The file's text, with the keys that every version of PEFT reads.
+    /// The file's text, with the keys that every version of PEFT reads; `exclude_modules`, which is newer, where it is used.
     pub fn to_json(&self) -> Value {
-        let (targets, lora) = (&self.lora.targets, &self.lora);
-        json!({
+        let lora = &self.lora;
+        let names = |targets: &Targets| match targets {
+            Targets::AllLinear => json!("all-linear"),
+            Targets::Named(names) => json!(names),
+            Targets::Pattern(pattern) => json!(pattern),
+        };
+        let or_null = |list: &[String]| if list.is_empty() { Value::Null } else { json!(list) };
+        let mut config = json!({
             "alpha_pattern": lora.alpha_pattern.iter().map(|(k, v)| (k.clone(), number(*v))).collect::<Map<_, _>>(),
             "auto_mapping": null,
             "base_model_name_or_path": self.base_model,
@@ -158,23 +107,24 @@ impl AdapterConfig {
             "fan_in_fan_out": false,
             "inference_mode": true,
             "init_lora_weights": true,
-            "layers_pattern": null,
-            "layers_to_transform": null,
+            "layers_pattern": or_null(&lora.layers_pattern),
+            "layers_to_transform": lora.layers,
             "lora_alpha": number(lora.alpha),
-            "lora_dropout": 0.0,
-            "modules_to_save": if self.modules_to_save.is_empty() { Value::Null } else { json!(self.modules_to_save) },
+            "lora_dropout": lora.dropout,
+            "modules_to_save": or_null(&self.modules_to_save),
             "peft_type": "LORA",
             "r": lora.rank,
-            "rank_pattern": lora.rank_pattern,
+            "rank_pattern": lora.rank_pattern.iter().map(|(k, v)| (k.clone(), json!(v))).collect::<Map<_, _>>(),
             "revision": null,
-            "target_modules": match targets {
-                Targets::AllLinear => json!("all-linear"),
-                Targets::Named(names) => json!(names),
-            },
+            "target_modules": names(&lora.targets),
             "task_type": self.task_type,
-            "use_dora": false,
+            "use_dora": lora.dora,
             "use_rslora": lora.rank_stabilised,
-        })
+        });
+        if let (Some(exclude), Some(map)) = (&lora.exclude, config.as_object_mut()) {
+            map.insert("exclude_modules".to_owned(), names(exclude));
+        }
+        config
     }
 }
 
@@ -190,7 +140,16 @@ fn strings(values: &[Value]) -> Vec<String> {
     names
 }
 
-fn pattern<T>(raw: &Map<String, Value>, key: &str, read: impl Fn(&Value) -> Option<T>) -> BTreeMap<String, T> {
+/// One layer or a list of them; an empty list means all.
+fn layers(value: Option<&Value>) -> Option<Vec<usize>> {
+    let whole = |v: &Value| v.as_u64().map(|n| n as usize);
+    match value? {
+        Value::Array(list) if !list.is_empty() => Some(list.iter().filter_map(whole).collect()),
+        one => whole(one).map(|n| vec![n]),
+    }
+}
+
+fn pattern<T>(raw: &Map<String, Value>, key: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<(String, T)> {
     let entries = raw.get(key).and_then(Value::as_object).into_iter().flatten();
     entries.filter_map(|(k, v)| Some((k.clone(), read(v)?))).collect()
 }
@@ -201,7 +160,7 @@ fn refuse_unsupported(folder: &Path, raw: &Map<String, Value>) -> Result<()> {
         return refuse(format!("peft_type: {kind}"));
     }
     for (key, allowed) in UNSUPPORTED {
-        if let Some(value) = raw.get(key).filter(|v| !v.is_null() && !allowed.contains(&v.to_string().as_str())) {
+        if let Some(value) = raw.get(*key).filter(|v| !v.is_null() && !allowed.contains(&v.to_string().as_str())) {
             return refuse(format!("{key}: {value}"));
         }
     }

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use crate::{AdapterConfig, LoraSpec, ModelError, ModelFiles, Result, Targets, names::PEFT_PREFIX};
+use crate::{AdapterConfig, LoraSpec, Matcher, ModelError, ModelFiles, Result, Targets, names::PEFT_PREFIX};
 
 /// PEFT's file of settings, and MLX's.
 const CONFIG: &str = "adapter_config.json";
@@ -62,6 +62,7 @@ pub struct AdapterFiles {
     pub config: AdapterConfig,
     /// Its tensors by PEFT's names.
     pub tensors: BTreeMap<String, AdapterTensor>,
+    matcher: Matcher,
 }
 
 impl AdapterFiles {
@@ -85,7 +86,8 @@ impl AdapterFiles {
             return Err(ModelError::AdapterFeature { path: path.to_owned(), feature });
         }
         let tensors = read_all(&ModelFiles::open_file(&weights)?)?;
-        Ok(Self { path: path.to_owned(), form: AdapterForm::Peft, config, tensors })
+        let matcher = config.lora.matcher()?;
+        Ok(Self { path: path.to_owned(), form: AdapterForm::Peft, config, tensors, matcher })
     }
 
     fn mlx(path: &Path) -> Result<Self> {
@@ -112,7 +114,8 @@ impl AdapterFiles {
             found.insert(key, tensor.transposed());
         }
         let config = described(path, base, &found, |_| scale)?;
-        Ok(Self { path: path.to_owned(), form: AdapterForm::Mlx, config, tensors: found })
+        let matcher = config.lora.matcher()?;
+        Ok(Self { path: path.to_owned(), form: AdapterForm::Mlx, config, tensors: found, matcher })
     }
 
     /// The modules with a low-rank update, with A and B of each.
@@ -121,7 +124,7 @@ impl AdapterFiles {
             let module = name.strip_prefix(PEFT_PREFIX)?.strip_suffix(".lora_A.weight")?;
             let b = self.tensors.get(&format!("{PEFT_PREFIX}{module}.lora_B.weight"))?;
             let magnitude = self.tensors.get(&format!("{PEFT_PREFIX}{module}.lora_magnitude_vector"));
-            let (_, scale) = self.config.lora.rank_and_scale(module);
+            let (_, scale) = self.matcher.rank_and_scale(module);
             Some(Update { module, a, b, magnitude, scale })
         })
     }
@@ -238,8 +241,8 @@ fn described(
     let alpha = scale(rank) * rank as f64;
     let mut lora = LoraSpec::new(rank, alpha, Targets::Named(modules.into_iter().collect()), 0);
     for (module, own) in ranks.into_iter().filter(|(_, own)| *own != rank) {
-        lora.alpha_pattern.insert(module.clone(), scale(own) * own as f64);
-        lora.rank_pattern.insert(module, own);
+        lora.alpha_pattern.push((module.clone(), scale(own) * own as f64));
+        lora.rank_pattern.push((module, own));
     }
     Ok(AdapterConfig { lora, base_model, task_type: "CAUSAL_LM".to_owned(), modules_to_save: Vec::new() })
 }

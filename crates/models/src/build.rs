@@ -6,12 +6,12 @@ use lorikeet_kernels::Backend;
 
 use crate::{
     LoraSpec, ModelError, Result, Targets,
-    adapter::ends_with,
     files::{WeightSource, stream_of},
     leaf::{Leaf, Parameter},
+    lora::{Matcher, ends_with},
     names::PEFT_PREFIX,
     norm::NormKind,
-    projection::{Adapter, Projection},
+    projection::{Adapter, Magnitude, Projection, row_squares},
 };
 
 /// What training may change.
@@ -38,6 +38,8 @@ pub(crate) struct Builder<'a, B: Backend> {
     pub backend: &'a B,
     source: &'a WeightSource,
     trainable: &'a Trainable,
+    /// Which modules get an adapter.
+    matcher: Option<Matcher>,
     /// The family's prefix, which some published files leave out.
     base_prefix: &'static str,
     pub parameters: Vec<Parameter<B>>,
@@ -48,9 +50,15 @@ pub(crate) struct Builder<'a, B: Backend> {
 }
 
 impl<'a, B: Backend> Builder<'a, B> {
-    pub fn new(backend: &'a B, source: &'a WeightSource, trainable: &'a Trainable, base_prefix: &'static str) -> Self {
+    pub fn new(
+        backend: &'a B,
+        source: &'a WeightSource,
+        trainable: &'a Trainable,
+        base_prefix: &'static str,
+    ) -> Result<Self> {
+        let matcher = if let Trainable::Lora(spec) = trainable { Some(spec.matcher()?) } else { None };
         let (parameters, adapted, plain, offered) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
-        Self { backend, source, trainable, base_prefix, parameters, adapted, plain, offered }
+        Ok(Self { backend, source, trainable, matcher, base_prefix, parameters, adapted, plain, offered })
     }
 
     /// A matrix such as an embedding.
@@ -81,12 +89,24 @@ impl<'a, B: Backend> Builder<'a, B> {
         let weight = self.matrix(format!("{path}.weight"), out, inside)?;
         let bias = if bias { Some(self.vector(format!("{path}.bias"), out)?) } else { None };
         self.offered.insert(last_name(&path).to_owned());
-        let adapter = match self.trainable {
-            Trainable::Lora(spec) if spec.covers(&path) => Some(self.adapter(spec, &path, out, inside)?),
-            _ => None,
-        };
-        if adapter.is_some() { &mut self.adapted } else { &mut self.plain }.push(path);
+        let adapter = self.adapter_at(path, &weight, (out, inside))?;
         Ok(Projection { weight, bias, adapter })
+    }
+
+    /// The adapter of the linear map at a module path, where the path is a target.
+    fn adapter_at(&mut self, path: String, weight: &Leaf<B>, dims: (usize, usize)) -> Result<Option<Adapter<B>>> {
+        if let (Trainable::Lora(spec), Some(matcher)) = (self.trainable, &self.matcher)
+            && matcher.covers(&path)
+        {
+            let (rank, scale) = matcher.rank_and_scale(&path);
+            let adapter = self.adapter((spec, rank, scale), &path, weight, dims)?;
+            self.adapted.push(path);
+            return Ok(Some(adapter));
+        }
+        if self.matcher.as_ref().is_none_or(|m| m.in_layers(&path)) {
+            self.plain.push(path);
+        }
+        Ok(None)
     }
 
     /// A linear map outside the blocks, such as BERT's pooler: it gets an adapter only where it is named.
@@ -94,12 +114,12 @@ impl<'a, B: Backend> Builder<'a, B> {
         let weight = self.matrix(format!("{path}.weight"), out, inside)?;
         let bias = Some(self.vector(format!("{path}.bias"), out)?);
         let adapter = match self.trainable {
-            Trainable::Lora(spec) if spec.targets != Targets::AllLinear && spec.covers(path) => {
-                Some(self.adapter(spec, path, out, inside)?)
+            Trainable::Lora(spec) if spec.targets == Targets::AllLinear => {
+                self.plain.push(path.to_owned());
+                None
             }
-            _ => None,
+            _ => self.adapter_at(path.to_owned(), &weight, (out, inside))?,
         };
-        if adapter.is_some() { &mut self.adapted } else { &mut self.plain }.push(path.to_owned());
         Ok(Projection { weight, bias, adapter })
     }
 
@@ -169,8 +189,14 @@ impl<'a, B: Backend> Builder<'a, B> {
     }
 
     /// A with uniform numbers in ±1/sqrt(in) (PEFT's default, He et al. 2015 with slope sqrt 5), B with zeros.
-    fn adapter(&mut self, spec: &LoraSpec, path: &str, out: usize, inside: usize) -> Result<Adapter> {
-        let (rank, scale) = spec.rank_and_scale(path);
+    /// DoRA's magnitude starts as the length of the weight's rows.
+    fn adapter(
+        &mut self,
+        (spec, rank, scale): (&LoraSpec, usize, f32),
+        path: &str,
+        weight: &Leaf<B>,
+        (out, inside): (usize, usize),
+    ) -> Result<Adapter<B>> {
         let (a_name, b_name) =
             (format!("{PEFT_PREFIX}{path}.lora_A.weight"), format!("{PEFT_PREFIX}{path}.lora_B.weight"));
         let (stream, bound) = (stream_of(spec.seed, &a_name), 1.0 / (inside as f32).sqrt());
@@ -180,7 +206,19 @@ impl<'a, B: Backend> Builder<'a, B> {
         let first = self.parameters.len();
         self.parameters.push(Parameter { name: a_name, dims: vec![rank, inside], value: a });
         self.parameters.push(Parameter { name: b_name, dims: vec![out, rank], value: b });
-        Ok(Adapter { a: first, b: first + 1, scale })
+        let magnitude = match weight {
+            Leaf::Frozen(weight) if spec.dora => Some(self.magnitude(path, weight)?),
+            _ => None,
+        };
+        Ok(Adapter { a: first, b: first + 1, scale, magnitude })
+    }
+
+    fn magnitude(&mut self, path: &str, weight: &B::Tensor) -> Result<Magnitude<B>> {
+        let squares = row_squares(self.backend, weight)?;
+        let value = self.backend.upload(squares.iter().map(|s| s.sqrt() as f32).collect(), 1, squares.len())?;
+        let name = format!("{PEFT_PREFIX}{path}.lora_magnitude_vector");
+        self.parameters.push(Parameter { name, dims: vec![squares.len()], value });
+        Ok(Magnitude::new(self.parameters.len() - 1, squares))
     }
 
     /// The names under which a tensor may be stored.
@@ -191,13 +229,20 @@ impl<'a, B: Backend> Builder<'a, B> {
 
     /// Checks that every target named something, and returns the parameters with the names of the adapted modules.
     pub fn finish(self) -> Result<(Vec<Parameter<B>>, Vec<String>)> {
-        if let Trainable::Lora(LoraSpec { targets: Targets::Named(names), .. }) = self.trainable {
-            let hit = |name: &&String| self.adapted.iter().any(|path| ends_with(path, name));
-            let missed: Vec<&str> = names.iter().filter(|n| !hit(n)).map(String::as_str).collect();
-            if !missed.is_empty() {
-                let known = self.offered.into_iter().collect::<Vec<_>>().join(", ");
-                return Err(ModelError::NoTarget { targets: format!("`{}`", missed.join("`, `")), known });
+        let missed: Vec<String> = match self.trainable {
+            Trainable::Lora(LoraSpec { targets: Targets::Named(names), .. }) => {
+                let hit = |name: &&String| self.adapted.iter().any(|path| ends_with(path, name));
+                names.iter().filter(|n| !hit(n)).cloned().collect()
             }
+            Trainable::Lora(LoraSpec { targets, .. }) if self.adapted.is_empty() => vec![targets.words()],
+            _ => Vec::new(),
+        };
+        if !missed.is_empty() {
+            let known = self.offered.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(ModelError::NoTarget { targets: format!("`{}`", missed.join("`, `")), known });
+        }
+        if let Some(layer) = self.matcher.as_ref().and_then(|m| m.layer_without(&self.adapted)) {
+            return Err(ModelError::NoLayer { layer });
         }
         let names: BTreeSet<&str> = self.adapted.iter().map(|path| distinct_name(path, &self.plain)).collect();
         let names = names.into_iter().map(str::to_owned).collect();

@@ -9,7 +9,7 @@ use crate::{
     config::EncoderFamily,
     leaf::{Context, Gradients, InputGradient},
     names::EncoderNames,
-    projection::Projection,
+    projection::{LowRank, Projection},
 };
 
 /// Dense layer, activation, classes.
@@ -23,7 +23,7 @@ pub(crate) struct Classifier<B: Backend> {
 pub(crate) struct ClassifierTrace<T> {
     first: T,
     /// The dense layer's low-rank activation.
-    low: Option<T>,
+    low: Option<LowRank<T>>,
     before: T,
     pooled: T,
     /// Logits (S, K) of S sequences and K classes.

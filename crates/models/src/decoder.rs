@@ -13,7 +13,7 @@ use crate::{
     leaf::{Context, Gradients, InputGradient, Leaf},
     names::DecoderNames,
     norm::Norm,
-    projection::Projection,
+    projection::{LowRank, Projection},
     rotary::Rotary,
     tokens::{Recompute, Tokens},
 };
@@ -54,7 +54,7 @@ struct Saved<T> {
     mid: T,
     gate: T,
     up: T,
-    low: Low<T>,
+    low: Low<LowRank<T>>,
 }
 
 /// The low-rank activations of the seven projections.
@@ -272,6 +272,7 @@ impl<B: Backend> Decoder<B> {
     pub fn trace(&self, ctx: Context<'_, B>, tokens: &Tokens, recompute: Recompute) -> Result<DecoderTrace<B::Tensor>> {
         let lowest = self.lowest_trained();
         let mut x = ctx.backend.gather_rows(self.embedding.get(ctx), &tokens.ids)?;
+        ctx.disturb(&mut x, &tokens.spans)?;
         let mut blocks = Vec::with_capacity(self.blocks.len());
         let places = self.places(ctx, tokens)?;
         for (i, block) in self.blocks.iter().enumerate() {

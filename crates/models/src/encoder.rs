@@ -13,7 +13,7 @@ use crate::{
     leaf::{Context, Gradients, InputGradient, Leaf},
     names::EncoderNames,
     norm::{Norm, NormKind},
-    projection::Projection,
+    projection::{LowRank, Projection},
     tokens::{Recompute, Tokens},
 };
 
@@ -57,7 +57,7 @@ struct Saved<T> {
     up: T,
     /// The sum before the output's norm.
     before_y: T,
-    low: Low<T>,
+    low: Low<LowRank<T>>,
 }
 
 /// The low-rank activations of the six projections.
@@ -80,7 +80,7 @@ struct Embedded<T> {
     /// Before their norm.
     sum: T,
     /// After it, where a map widens them, with that map's low-rank activation.
-    normed: Option<(T, Option<T>)>,
+    normed: Option<(T, Option<LowRank<T>>)>,
 }
 
 /// The forward pass of an encoder, ready for a backward.
@@ -211,6 +211,7 @@ impl<B: Backend> Encoder<B> {
     fn embed(&self, ctx: Context<'_, B>, tokens: &Tokens) -> Result<(B::Tensor, Embedded<B::Tensor>)> {
         let be = ctx.backend;
         let mut sum = be.gather_rows(self.word.get(ctx), &tokens.ids)?;
+        ctx.disturb(&mut sum, &tokens.spans)?;
         be.add(&mut sum, &be.gather_rows(self.position.get(ctx), &self.position_rows(tokens))?)?;
         if let Some((table, last)) = &self.token_type {
             be.add(&mut sum, &be.gather_rows(table.get(ctx), &Self::segment_rows(tokens, *last))?)?;

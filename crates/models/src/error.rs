@@ -146,6 +146,20 @@ pub enum ModelError {
         /// The names there are.
         known: String,
     },
+    /// A layer that the model does not have, or in which nothing was to be adapted.
+    #[error("no module of layer {layer} gets an adapter; layers are counted from 0, up to the model's last one")]
+    NoLayer {
+        /// The layer.
+        layer: usize,
+    },
+    /// A pattern of module names that is no regular expression.
+    #[error("`{pattern}` is not a pattern of module names: {reason}")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// Why.
+        reason: String,
+    },
     /// A request that this kind of model cannot serve.
     #[error("a `{model_type}` model {problem}")]
     Unsuited {

@@ -2,7 +2,7 @@
 
 use lorikeet_kernels::Backend;
 
-use crate::Result;
+use crate::{Noise, Result};
 
 /// A tensor that training changes. Its name is the one it has on disk, in the model's or the adapter's file.
 pub struct Parameter<B: Backend> {
@@ -24,11 +24,13 @@ pub(crate) enum Leaf<B: Backend> {
 /// The gradients of all parameters, in their order. They accumulate until they are cleared.
 pub struct Gradients<B: Backend>(pub Vec<B::Tensor>);
 
-/// What every layer needs to run: the device, the trained values, and whether adapters take part.
+/// What every layer needs to run: the device, the trained values, whether adapters take part, and the noise of training.
 pub(crate) struct Context<'a, B: Backend> {
     pub backend: &'a B,
     pub parameters: &'a [Parameter<B>],
     pub adapters: bool,
+    /// Present in training only.
+    pub noise: Option<Noise>,
 }
 
 impl<B: Backend> Clone for Context<'_, B> {

@@ -20,15 +20,17 @@ mod files;
 pub mod gguf;
 mod head;
 mod leaf;
+mod lora;
 mod model;
 mod names;
+mod noise;
 mod norm;
 mod projection;
 mod rotary;
 mod save;
 mod tokens;
 
-pub use adapter::{AdapterConfig, LoraSpec, Targets};
+pub use adapter::AdapterConfig;
 pub use adapter_files::{AdapterFiles, AdapterForm, AdapterTensor, Update};
 pub use build::Trainable;
 pub use cache::KeyValueCache;
@@ -36,11 +38,13 @@ pub use config::{Architecture, DecoderSpec, EncoderFamily, EncoderSpec, ModelCon
 pub use error::{ModelError, Result};
 pub use files::{ModelFiles, WeightSource, hash_folder};
 pub use leaf::{Gradients, Parameter};
+pub use lora::{LoraSpec, Matcher, Targets};
 pub use lorikeet_gguf::GgufError;
 pub use lorikeet_kernels::{
     AdamWStep, Backend, Composed, Fused, HostMatrix, KernelError, Objective, Precision, RowLoss, Spans, random,
 };
 pub use model::Model;
+pub use noise::Noise;
 pub use norm::NormKind;
 pub use projection::Projection;
 pub use save::{copy_companions, write_file};

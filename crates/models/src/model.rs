@@ -5,14 +5,15 @@ use std::{borrow::Cow, path::Path};
 use lorikeet_kernels::{Backend, Objective, Spans};
 
 use crate::{
-    AdapterFiles, AdapterTensor, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Parameter,
-    Result, Trainable, WeightSource,
+    AdapterFiles, AdapterTensor, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Noise,
+    Parameter, Result, Trainable, WeightSource,
     build::{Builder, FreshHead},
     classifier::Classifier,
     decoder::Decoder,
     encoder::Encoder,
     leaf::{Context, Gradients},
     names::base_prefix,
+    projection::Projection,
     tokens::{LossSum, Recompute, Tokens},
 };
 
@@ -25,6 +26,7 @@ pub struct Model<B: Backend> {
     lora: Option<LoraSpec>,
     adapted: Vec<String>,
     adapters: bool,
+    noise: Option<Noise>,
     n_stored: usize,
 }
 
@@ -33,6 +35,18 @@ enum Body<B: Backend> {
     /// With a head for the vocabulary, or for the classes that the configuration counts.
     Decoder(Decoder<B>),
     Encoder(Encoder<B>, Option<Classifier<B>>),
+}
+
+impl<B: Backend> Body<B> {
+    /// Every linear map that may have an adapter.
+    fn projections(&mut self) -> Box<dyn Iterator<Item = &mut Projection<B>> + '_> {
+        match self {
+            Body::Decoder(decoder) => Box::new(decoder.projections()),
+            Body::Encoder(encoder, head) => {
+                Box::new(encoder.projections().chain(head.iter_mut().flat_map(Classifier::projections)))
+            }
+        }
+    }
 }
 
 impl<B: Backend> Model<B> {
@@ -47,7 +61,7 @@ impl<B: Backend> Model<B> {
         trainable: &Trainable,
         seed: u64,
     ) -> Result<Self> {
-        let mut builder = Builder::new(&backend, source, trainable, base_prefix(&config.architecture));
+        let mut builder = Builder::new(&backend, source, trainable, base_prefix(&config.architecture))?;
         let start = FreshHead { seed, deviation: config.initial_deviation };
         let body = match &config.architecture {
             Architecture::Decoder(spec) => {
@@ -62,7 +76,7 @@ impl<B: Backend> Model<B> {
         let (parameters, adapted) = builder.finish()?;
         let lora = if let Trainable::Lora(spec) = trainable { Some(spec.clone()) } else { None };
         let n_stored = if let WeightSource::Files(files) = source { files.n_parameters() } else { 0 };
-        Ok(Self { backend, config, body, parameters, lora, adapted, adapters: true, n_stored })
+        Ok(Self { backend, config, body, parameters, lora, adapted, adapters: true, noise: None, n_stored })
     }
 
     /// The model in `folder` as it is, for use. An encoder whose files hold no classifier has none.
@@ -131,6 +145,7 @@ impl<B: Backend> Model<B> {
         if let Some(extra) = names.iter().find(|n| !known(n)) {
             return Err(mismatch(format!("the model has no place for `{extra}`")));
         }
+        self.body.projections().for_each(Projection::forget);
         for p in &mut self.parameters {
             let Some(tensor) = read(&p.name)? else {
                 return Err(mismatch(format!("it lacks `{}`", p.name)));
@@ -144,7 +159,7 @@ impl<B: Backend> Model<B> {
     }
 
     fn context(&self) -> Context<'_, B> {
-        Context { backend: &self.backend, parameters: &self.parameters, adapters: self.adapters }
+        Context { backend: &self.backend, parameters: &self.parameters, adapters: self.adapters, noise: None }
     }
 
     /// The device.
@@ -174,6 +189,7 @@ impl<B: Backend> Model<B> {
 
     /// The device and the parameters, for an optimiser.
     pub fn parameters_mut(&mut self) -> (&B, &mut [Parameter<B>]) {
+        self.body.projections().for_each(Projection::forget);
         (&self.backend, &mut self.parameters)
     }
 
@@ -201,19 +217,18 @@ impl<B: Backend> Model<B> {
         self.adapters = on;
     }
 
+    /// The dropout and the noise of the batches that follow; they act in [`Model::loss_and_gradients`] only.
+    pub fn set_noise(&mut self, noise: Option<Noise>) {
+        self.noise = noise;
+    }
+
     /// Adds every adapter to its weight. What was trained whole stays as it is.
     ///
     /// # Errors
     /// Where the device has no memory for the merged weights.
     pub fn merge(&mut self) -> Result<()> {
-        let ctx = Context { backend: &self.backend, parameters: &self.parameters, adapters: true };
-        match &mut self.body {
-            Body::Decoder(decoder) => decoder.projections().try_for_each(|p| p.merge(ctx)),
-            Body::Encoder(encoder, head) => {
-                let head = head.iter_mut().flat_map(Classifier::projections);
-                encoder.projections().chain(head).try_for_each(|p| p.merge(ctx))
-            }
-        }
+        let ctx = Context { backend: &self.backend, parameters: &self.parameters, adapters: true, noise: None };
+        self.body.projections().try_for_each(|p| p.merge(ctx))
     }
 
     fn check(&self, tokens: &Tokens) -> Result<()> {
@@ -330,7 +345,7 @@ impl<B: Backend> Model<B> {
     ) -> Result<LossSum> {
         self.check(tokens)?;
         self.check_targets(targets)?;
-        let ctx = self.context();
+        let ctx = Context { noise: self.noise, ..self.context() };
         let sum = match &self.body {
             Body::Decoder(decoder) => {
                 let trace = decoder.trace(ctx, tokens, recompute)?;

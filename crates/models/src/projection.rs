@@ -1,7 +1,13 @@
 //! A linear map with an optional low-rank adapter: `y = x Wᵀ + b + s (x Aᵀ) Bᵀ` (Hu et al., "LoRA", 2021).
 //!
+//! With a magnitude vector `m` the rows of the adapted weight keep their direction and get a learned length:
+//! `y = (m / ‖W + s B A‖) (x Wᵀ + s (x Aᵀ) Bᵀ) + b` (Liu et al., "DoRA", 2024). As in PEFT and in the paper's section 4.3,
+//! the length is a constant in the backward. Dropout acts on the input of A.
+//!
 //! The backward computes the input gradient and the gradients of what is trained. Nothing is ever computed for a frozen
 //! weight. Families are written over projections and never hear of adapters.
+
+use std::sync::OnceLock;
 
 use lorikeet_kernels::Backend;
 
@@ -14,33 +20,116 @@ use crate::{
 pub struct Projection<B: Backend> {
     pub(crate) weight: Leaf<B>,
     pub(crate) bias: Option<Leaf<B>>,
-    pub(crate) adapter: Option<Adapter>,
+    pub(crate) adapter: Option<Adapter<B>>,
 }
 
 /// The low-rank update: indices of A (R, in) and B (out, R) among the parameters, and the factor `s`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Adapter {
+pub(crate) struct Adapter<B: Backend> {
     pub a: usize,
     pub b: usize,
     pub scale: f32,
+    pub magnitude: Option<Magnitude<B>>,
+}
+
+/// DoRA's magnitude vector and what its factors are computed from.
+pub(crate) struct Magnitude<B: Backend> {
+    /// Index of `m` (1, out) among the parameters.
+    m: usize,
+    /// `‖W‖²` of each row of the frozen weight, out.
+    squares: Vec<f64>,
+    /// Computed when first needed after the parameters changed.
+    factors: OnceLock<Factors<B::Tensor>>,
+}
+
+/// `m / ‖W + s B A‖` and `1 / ‖W + s B A‖`, (1, out) each.
+struct Factors<T> {
+    of_output: T,
+    of_gradient: T,
+}
+
+/// What a backward needs of the adapter's forward.
+pub(crate) struct LowRank<T> {
+    /// `x Aᵀ` (N, R), after dropout of `x`.
+    low: T,
+    /// The output (N, out) before the magnitude, where there is one.
+    before: Option<T>,
+}
+
+impl<B: Backend> Magnitude<B> {
+    /// The magnitude whose vector is the parameter `m` of a frozen weight whose rows have these squares.
+    pub fn new(m: usize, squares: Vec<f64>) -> Self {
+        Self { m, squares, factors: OnceLock::new() }
+    }
+
+    /// The factors for the present parameters. The norm needs no dense sum: with `w` a row of W and `b` of B,
+    /// `‖w + s b A‖² = ‖w‖² + 2 s b·(A w) + s² b·(A Aᵀ b)`.
+    fn factors(&self, ctx: Context<'_, B>, weight: &B::Tensor, adapter: &Adapter<B>) -> Result<&Factors<B::Tensor>> {
+        if let Some(known) = self.factors.get() {
+            return Ok(known);
+        }
+        let (be, s) = (ctx.backend, f64::from(adapter.scale));
+        let (a, b) = (&ctx.parameters[adapter.a].value, &ctx.parameters[adapter.b].value);
+        let (out, rank) = be.shape(b);
+        let aw = be.download(&be.matmul_nt(a, weight)?)?; // (R, out)
+        let baa = be.download(&be.matmul_nn(b, &be.matmul_nt(a, a)?)?)?; // (out, R)
+        let (b, m) = (be.download(b)?, be.download(&ctx.parameters[self.m].value)?);
+        let inverse = |o: usize| {
+            let term = |r: usize| {
+                let crossed = 2.0 * s * f64::from(aw[r * out + o]) + s * s * f64::from(baa[o * rank + r]);
+                f64::from(b[o * rank + r]) * crossed
+            };
+            let square = self.squares[o] + (0..rank).map(term).sum::<f64>();
+            1.0 / square.sqrt().max(f64::from(f32::MIN_POSITIVE))
+        };
+        let inverses: Vec<f64> = (0..out).map(inverse).collect();
+        let products = inverses.iter().zip(&m).map(|(i, m)| (i * f64::from(*m)) as f32).collect();
+        let factors = Factors {
+            of_output: be.upload(products, 1, out)?,
+            of_gradient: be.upload(inverses.iter().map(|i| *i as f32).collect(), 1, out)?,
+        };
+        Ok(self.factors.get_or_init(|| factors))
+    }
 }
 
 impl<B: Backend> Projection<B> {
-    fn active(&self, ctx: Context<'_, B>) -> Option<Adapter> {
-        self.adapter.filter(|_| ctx.adapters)
+    fn active(&self, ctx: Context<'_, B>) -> Option<&Adapter<B>> {
+        self.adapter.as_ref().filter(|_| ctx.adapters)
     }
 
-    /// `y` (N, out) and, with an adapter, the low-rank activation `x Aᵀ` (N, R) that the backward needs.
-    pub(crate) fn forward(&self, ctx: Context<'_, B>, x: &B::Tensor) -> Result<(B::Tensor, Option<B::Tensor>)> {
+    /// `y` (N, out) and, with an adapter, what the backward needs of it.
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn forward(
+        &self,
+        ctx: Context<'_, B>,
+        x: &B::Tensor,
+    ) -> Result<(B::Tensor, Option<LowRank<B::Tensor>>)> {
         let be = ctx.backend;
         let mut y = be.matmul_nt(x, self.weight.get(ctx))?;
+        let low = match self.active(ctx) {
+            Some(adapter) => Some(self.adapt(ctx, adapter, x, &mut y)?),
+            None => None,
+        };
         if let Some(bias) = &self.bias {
             be.add_bias(&mut y, bias.get(ctx))?;
         }
-        let Some(Adapter { a, b, scale }) = self.active(ctx) else { return Ok((y, None)) };
-        let low = be.matmul_nt(x, &ctx.parameters[a].value)?;
-        be.add_matmul_nt(&mut y, scale, &low, &ctx.parameters[b].value)?;
-        Ok((y, Some(low)))
+        Ok((y, low))
+    }
+
+    fn adapt(
+        &self,
+        ctx: Context<'_, B>,
+        adapter: &Adapter<B>,
+        x: &B::Tensor,
+        y: &mut B::Tensor,
+    ) -> Result<LowRank<B::Tensor>> {
+        let be = ctx.backend;
+        let dropped = ctx.dropped(adapter.a, x)?;
+        let low = be.matmul_nt(dropped.as_ref().unwrap_or(x), &ctx.parameters[adapter.a].value)?;
+        be.add_matmul_nt(y, adapter.scale, &low, &ctx.parameters[adapter.b].value)?;
+        let Some(magnitude) = &adapter.magnitude else { return Ok(LowRank { low, before: None }) };
+        let before = be.duplicate(y)?;
+        be.scale_columns(y, &magnitude.factors(ctx, self.weight.get(ctx), adapter)?.of_output)?;
+        Ok(LowRank { low, before: Some(before) })
     }
 
     /// Adds the gradients of what is trained to `grads`, and the input's gradient to `dx`.
@@ -48,26 +137,58 @@ impl<B: Backend> Projection<B> {
         &self,
         ctx: Context<'_, B>,
         grads: &mut Gradients<B>,
-        (x, low): (&B::Tensor, Option<&B::Tensor>),
+        (x, low): (&B::Tensor, Option<&LowRank<B::Tensor>>),
         dy: &B::Tensor,
         dx: &mut InputGradient<B::Tensor>,
     ) -> Result<()> {
         let be = ctx.backend;
-        if let Some(dw) = self.weight.gradient(grads) {
-            be.add_matmul_tn(dw, 1.0, dy, x)?;
-        }
         if let Some(db) = self.bias.as_ref().and_then(|b| b.gradient(grads)) {
             be.add_bias_grad(db, dy)?;
         }
+        let (Some(adapter), Some(low)) = (self.active(ctx), low) else {
+            if let Some(dw) = self.weight.gradient(grads) {
+                be.add_matmul_tn(dw, 1.0, dy, x)?;
+            }
+            return self.add_product(ctx, dy, dx);
+        };
+        let scaled = self.magnitude_backward(ctx, grads, (adapter, low), dy)?;
+        let dy = scaled.as_ref().unwrap_or(dy);
         self.add_product(ctx, dy, dx)?;
-        let (Some(Adapter { a, b, scale }), Some(low)) = (self.active(ctx), low) else { return Ok(()) };
-        be.add_matmul_tn(&mut grads.0[b], scale, dy, low)?;
-        let dlow = be.matmul_nn(dy, &ctx.parameters[b].value)?;
-        be.add_matmul_tn(&mut grads.0[a], scale, &dlow, x)?;
-        if let InputGradient::Sum(dx) = dx {
-            be.add_matmul_nn(dx, scale, &dlow, &ctx.parameters[a].value)?;
+        let (a, b) = (&ctx.parameters[adapter.a].value, &ctx.parameters[adapter.b].value);
+        be.add_matmul_tn(&mut grads.0[adapter.b], adapter.scale, dy, &low.low)?;
+        let dlow = be.matmul_nn(dy, b)?;
+        let dropped = ctx.dropped(adapter.a, x)?;
+        be.add_matmul_tn(&mut grads.0[adapter.a], adapter.scale, &dlow, dropped.as_ref().unwrap_or(x))?;
+        let InputGradient::Sum(dx) = dx else { return Ok(()) };
+        if dropped.is_none() {
+            return Ok(be.add_matmul_nn(dx, adapter.scale, &dlow, a)?);
+        }
+        let mut through = be.matmul_nn(&dlow, a)?;
+        be.scale(&mut through, adapter.scale)?;
+        if let Some(through) = ctx.dropped(adapter.a, &through)? {
+            be.add(dx, &through)?;
         }
         Ok(())
+    }
+
+    /// Adds the gradient of the magnitude and returns that of the output before it, where there is one.
+    fn magnitude_backward(
+        &self,
+        ctx: Context<'_, B>,
+        grads: &mut Gradients<B>,
+        (adapter, low): (&Adapter<B>, &LowRank<B::Tensor>),
+        dy: &B::Tensor,
+    ) -> Result<Option<B::Tensor>> {
+        let (Some(magnitude), Some(before)) = (&adapter.magnitude, &low.before) else { return Ok(None) };
+        let be = ctx.backend;
+        let factors = magnitude.factors(ctx, self.weight.get(ctx), adapter)?;
+        let mut dm = be.zeros(1, be.shape(dy).1)?;
+        be.add_column_products(&mut dm, dy, before)?;
+        be.scale_columns(&mut dm, &factors.of_gradient)?;
+        be.add(&mut grads.0[magnitude.m], &dm)?;
+        let mut scaled = be.duplicate(dy)?;
+        be.scale_columns(&mut scaled, &factors.of_output)?;
+        Ok(Some(scaled))
     }
 
     fn add_product(&self, ctx: Context<'_, B>, dy: &B::Tensor, dx: &mut InputGradient<B::Tensor>) -> Result<()> {
@@ -80,18 +201,50 @@ impl<B: Backend> Projection<B> {
         Ok(())
     }
 
-    /// Adds `s B A` to the weight, which becomes 32-bit, and lets go of the adapter.
+    /// Adds `s B A` to the weight, gives its rows their learned length where they have one, and lets go of the adapter. The
+    /// weight becomes 32-bit.
     pub(crate) fn merge(&mut self, ctx: Context<'_, B>) -> Result<()> {
-        let Some(Adapter { a, b, scale }) = self.adapter else { return Ok(()) };
-        let mut merged = ctx.backend.duplicate(self.weight.get(ctx))?;
-        ctx.backend.add_matmul_nn(&mut merged, scale, &ctx.parameters[b].value, &ctx.parameters[a].value)?;
+        let Some(adapter) = &self.adapter else { return Ok(()) };
+        let (be, weight) = (ctx.backend, self.weight.get(ctx));
+        let mut merged = be.duplicate(weight)?;
+        let (a, b) = (&ctx.parameters[adapter.a].value, &ctx.parameters[adapter.b].value);
+        be.add_matmul_nn(&mut merged, adapter.scale, b, a)?;
+        if let Some(magnitude) = &adapter.magnitude {
+            let factors = be.download(&magnitude.factors(ctx, weight, adapter)?.of_output)?;
+            let ((rows, cols), mut numbers) = (be.shape(&merged), be.download(&merged)?);
+            for (row, factor) in numbers.chunks_exact_mut(cols.max(1)).zip(factors) {
+                row.iter_mut().for_each(|w| *w *= factor);
+            }
+            merged = be.upload(numbers, rows, cols)?;
+        }
         self.weight = Leaf::Frozen(merged);
         self.adapter = None;
         Ok(())
+    }
+
+    /// Forgets what was computed from the parameters, which are about to change.
+    pub(crate) fn forget(&mut self) {
+        if let Some(magnitude) = self.adapter.as_mut().and_then(|a| a.magnitude.as_mut()) {
+            magnitude.factors.take();
+        }
     }
 
     /// Whether anything in this projection is trained.
     pub(crate) fn is_trained(&self) -> bool {
         self.adapter.is_some() || self.weight.is_trained() || self.bias.as_ref().is_some_and(Leaf::is_trained)
     }
+}
+
+/// The sum of squares of each row of a weight of any precision, a few rows at a time.
+pub(crate) fn row_squares<B: Backend>(backend: &B, weight: &B::Tensor) -> Result<Vec<f64>> {
+    const ROWS: usize = 256;
+    let (rows, cols) = backend.shape(weight);
+    let mut squares = Vec::with_capacity(rows);
+    for first in (0..rows).step_by(ROWS) {
+        let chosen: Vec<u32> = (first..rows.min(first + ROWS)).map(|row| row as u32).collect();
+        let numbers = backend.download(&backend.gather_rows(weight, &chosen)?)?;
+        let square = |row: &[f32]| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+        squares.extend(numbers.chunks_exact(cols.max(1)).map(square));
+    }
+    Ok(squares)
 }

@@ -1,6 +1,7 @@
 //! Training: settings, optimiser, schedule, steps, the loop, checkpoints, evaluation and events. Knows models, examples and
 //! files; knows no database, no window and no clock but the one that measures speed.
 
+mod adapters;
 mod checkpoint;
 mod error;
 mod evaluate;

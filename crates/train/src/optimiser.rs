@@ -17,6 +17,15 @@ pub struct OptimiserSettings {
     pub weight_decay: f64,
     /// Largest norm of the gradient; 0 leaves it as it is.
     pub max_gradient_norm: f64,
+    /// How many times as fast B, vectors and biases learn as A (Hayou et al., "LoRA+", 2024); 1 for all alike.
+    pub lora_plus_ratio: f64,
+}
+
+impl OptimiserSettings {
+    /// What multiplies a parameter's learning rate: PEFT's LoRA+ counts B and whatever has one dimension as fast.
+    fn haste<B: Backend>(&self, p: &Parameter<B>) -> f64 {
+        if p.name.contains("lora_B") || p.dims.len() == 1 { self.lora_plus_ratio } else { 1.0 }
+    }
 }
 
 /// First and second moments of every parameter, and how many steps were made.
@@ -65,8 +74,10 @@ impl<B: Backend> Optimiser<B> {
         let gradient_scale = if limit > 0.0 { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
         self.step += 1;
         let OptimiserSettings { beta1, beta2, epsilon, weight_decay, .. } = self.settings;
-        let step = AdamWStep { learning_rate, beta1, beta2, epsilon, weight_decay, step: self.step, gradient_scale };
         for ((p, g), (m, v)) in parameters.iter_mut().zip(&grads.0).zip(&mut self.moments) {
+            let learning_rate = learning_rate * self.settings.haste(p);
+            let step =
+                AdamWStep { learning_rate, beta1, beta2, epsilon, weight_decay, step: self.step, gradient_scale };
             backend.adamw(&mut p.value, g, (m, v), &step)?;
         }
         Ok(norm)

@@ -1,9 +1,9 @@
 //! Settings as meant: what was left open is decided from the task, the method and the number of examples.
 
 use lorikeet_data::Task;
-use lorikeet_models::{LoraSpec, ModelConfig, Objective, RowLoss, Targets, Trainable};
+use lorikeet_models::{LoraSpec, ModelConfig, Noise, Objective, RowLoss, Trainable};
 
-use crate::{ClassWeights, LossChoice, Method, OptimiserSettings, Result, Schedule, Settings, TrainError};
+use crate::{ClassWeights, LossChoice, Method, OptimiserSettings, Result, Schedule, Settings, TrainError, adapters};
 
 /// A run in which nothing is open any more.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,10 +69,15 @@ impl Settings {
             return Trainable::Everything;
         }
         let names = self.target_modules.clone().unwrap_or_else(|| usual_targets(config));
-        let is_all = names.iter().any(|n| n == "all-linear");
-        let targets = if is_all { Targets::AllLinear } else { Targets::Named(names) };
-        let mut lora = LoraSpec::new(self.rank as usize, self.alpha, targets, self.seed);
+        let mut lora = LoraSpec::new(self.rank as usize, self.alpha, adapters::targets(&names), self.seed);
         lora.rank_stabilised = self.rank_stabilised;
+        lora.dora = self.dora;
+        lora.dropout = self.dropout;
+        lora.exclude = self.exclude_modules.as_deref().map(adapters::targets);
+        // What cannot be read as layers was refused by `check`.
+        lora.layers = self.layers.as_deref().and_then(adapters::layers);
+        lora.rank_pattern = self.rank_pattern.0.iter().map(|(name, r)| (name.clone(), *r as usize)).collect();
+        lora.alpha_pattern = self.alpha_pattern.0.clone();
         Trainable::Lora(lora)
     }
 
@@ -84,6 +89,7 @@ impl Settings {
             epsilon: self.epsilon,
             weight_decay: self.weight_decay,
             max_gradient_norm: self.max_gradient_norm,
+            lora_plus_ratio: self.lora_plus_ratio,
         }
     }
 
@@ -113,28 +119,41 @@ impl Settings {
         Ok(Objective { loss, class_weights })
     }
 
+    /// The random part of batch number `batch` of a run.
+    pub fn noise(&self, batch: u64) -> Option<Noise> {
+        let (dropout, embedding) = (self.dropout as f32, self.neftune_alpha as f32);
+        (dropout > 0.0 || embedding > 0.0).then_some(Noise { seed: self.seed, batch, dropout, embedding })
+    }
+
     /// Refuses what does not go together.
     ///
     /// # Errors
     /// [`TrainError::Conflict`] with the mend.
     pub fn check(&self, task: Task, method: Method) -> Result<()> {
-        let conflict = |reason: &str| Err(TrainError::Conflict(reason.to_owned()));
+        let conflict = |reason: String| Err(TrainError::Conflict(reason));
         let is_focal = self.loss == LossChoice::Focal;
         if is_focal && self.label_smoothing > 0.0 {
             return conflict(
-                "`label_smoothing` has no meaning for the focal loss; set it to 0, or `loss` to `cross_entropy`",
+                "`label_smoothing` has no meaning for the focal loss; set it to 0, or `loss` to `cross_entropy`"
+                    .to_owned(),
             );
         }
         if task == Task::Causal && (is_focal || self.class_weights.is_some()) {
             return conflict(
-                "the focal loss and `class_weights` are for labels; leave them out, or choose the task `classify`",
+                "the focal loss and `class_weights` are for labels; leave them out, or choose the task `classify`"
+                    .to_owned(),
             );
         }
         if self.from_scratch && method == Method::Lora {
             let reason = "`from_scratch` starts from random weights, which an adapter cannot make useful; choose the method `full`";
-            return Err(TrainError::Conflict(reason.to_owned()));
+            return conflict(reason.to_owned());
         }
-        Ok(())
+        if let Some(name) = adapters::only_for_adapters(self).filter(|_| method == Method::Full) {
+            return conflict(format!(
+                "`{name}` shapes an adapter, and the method `full` has none; choose the method `lora` or leave `{name}` out"
+            ));
+        }
+        adapters::check(self)
     }
 }
 

@@ -178,10 +178,11 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         let scale = if weight > 0.0 { 1.0 / weight as f32 } else { 0.0 };
         let (recompute, mut loss) = (self.recompute(), LossSum::default());
         self.grads.clear(self.model.backend())?;
-        for (tokens, targets) in batches {
+        for (n, (tokens, targets)) in (first..).zip(batches) {
             if matches!(self.obey()?, Next::Cancel) {
                 return Ok(Next::Cancel);
             }
+            self.model.set_noise(self.plan.settings.noise(n));
             let scaled = (&self.objective, scale);
             let part = self.model.loss_and_gradients(&tokens, &targets, scaled, recompute, &mut self.grads)?;
             loss = loss.plus(part);

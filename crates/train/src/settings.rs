@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub use kind::{ClassWeights, DeviceChoice, Group, Kind, LossChoice, RecomputeChoice, SettingType};
+pub use kind::{ClassWeights, DeviceChoice, Group, Kind, LossChoice, Pattern, RecomputeChoice, SettingType};
 pub use presets::{PRESETS, Preset};
 
 use crate::{Decay, Result, TrainError};
@@ -112,10 +112,18 @@ settings! {
     focal_alpha: f64 = 0.25, "Focal alpha", Learning, "", Some((0.0, 1e3)), "Multiplies the focal loss.";
     focal_gamma: f64 = 2.0, "Focal gamma", Learning, "", Some((0.0, 20.0)), "How little the focal loss counts rows that are already right; 0 counts all alike.";
     class_weights: Option<ClassWeights> = None, "Class weights", Learning, "", None, "How much each label counts: `balanced` gives rare ones more, a list gives one weight per label in their order; left empty, all alike.";
+    neftune_alpha: f64 = 0.0, "Embedding noise", Learning, "", Some((0.0, 1000.0)), "Strength of the random noise on the words while learning (NEFTune), usually 5 to 15; 0 for none.";
     early_stopping: Option<u64> = None, "Early stopping", Learning, "checks", Some((1.0, 1000.0)), "Ends the run after so many checks without a better validation loss; left empty, never.";
     rank: u64 = 8, "Rank", Adapter, "", Some((1.0, 1024.0)), "Size of the adapter: higher learns more and needs more memory.";
     alpha: f64 = 16.0, "Alpha", Adapter, "", Some((0.001, 1e6)), "Strength of the adapter: its update is multiplied by alpha / rank.";
-    target_modules: Option<Vec<String>> = None, "Target modules", Adapter, "", None, "Modules that get an adapter, or `all-linear`; left empty, all linear ones of a language model, query and value of a classifier.";
+    target_modules: Option<Vec<String>> = None, "Target modules", Adapter, "", None, "Modules that get an adapter, `all-linear`, or a regular expression for whole paths; left empty, all linear ones of a language model, query and value of a classifier.";
+    exclude_modules: Option<Vec<String>> = None, "Modules left out", Adapter, "", None, "Modules that get no adapter although the target modules name them, as names or a regular expression for whole paths.";
+    layers: Option<Vec<String>> = None, "Layers", Adapter, "", None, "Layers that get adapters, counted from 0, such as `0-3,8`; left empty, all.";
+    rank_pattern: Pattern = Pattern::default(), "Ranks by module", Adapter, "", None, "Other ranks for single modules, such as `q_proj=16`; a name is a regular expression for the end of a path.";
+    alpha_pattern: Pattern = Pattern::default(), "Alphas by module", Adapter, "", None, "Other alphas for single modules, such as `q_proj=32`.";
+    dropout: f64 = 0.0, "Dropout", Adapter, "fraction", Some((0.0, 0.95)), "Share of an adapter's inputs that each batch leaves out, so that it learns less by heart.";
+    dora: bool = false, "DoRA", Adapter, "", None, "Also learns the length of each row of the adapted weights: often a little better, and slower.";
+    lora_plus_ratio: f64 = 1.0, "LoRA+ ratio", Adapter, "", Some((1.0, 1024.0)), "How many times as fast the second half of an adapter learns as the first; LoRA+ takes 16 with a lower learning rate.";
     rank_stabilised: bool = false, "Rank-stabilised", Adapter, "", None, "Multiplies by alpha / sqrt(rank) instead, which suits high ranks (rsLoRA).";
     max_length: u64 = 512, "Longest example", Data, "tokens", Some((4.0, 1_048_576.0)), "Longer examples are cut; never more than the model can read.";
     validation_split: f64 = 0.1, "Kept aside", Data, "fraction", Some((0.0, 0.9)), "Share of the examples to check with, which are not learned from.";

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::{DeviceMatrix, expect_equal};
-use crate::{Activation, Result};
+use crate::{Activation, Result, random::Stream};
 
 /// The factor of the hyperbolic-tangent approximation, `sqrt(2 / pi)`.
 const TANH_FACTOR: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
@@ -32,6 +32,33 @@ pub(super) fn add_bias_grad(g: &mut DeviceMatrix, dy: &DeviceMatrix) -> Result<(
     let g = g.owned("add_bias_grad")?;
     *g = g.add(&sums)?;
     Ok(())
+}
+
+pub(super) fn scale_columns(y: &mut DeviceMatrix, factors: &DeviceMatrix) -> Result<()> {
+    expect_equal("scale_columns", (1, y.shape().1), factors.shape())?;
+    let factors = factors.floats("scale_columns")?;
+    let y = y.owned("scale_columns")?;
+    *y = y.broadcast_mul(factors)?;
+    Ok(())
+}
+
+pub(super) fn add_column_products(g: &mut DeviceMatrix, x: &DeviceMatrix, y: &DeviceMatrix) -> Result<()> {
+    let op = "add_column_products";
+    expect_equal(op, x.shape(), y.shape())?;
+    expect_equal(op, g.shape(), (1, x.shape().1))?;
+    let sums = x.floats(op)?.mul(y.floats(op)?)?.sum_keepdim(0)?;
+    let g = g.owned(op)?;
+    *g = g.add(&sums)?;
+    Ok(())
+}
+
+/// The mask is made on the host: the same numbers are dropped on every device.
+pub(super) fn dropout(x: &DeviceMatrix, rate: f32, stream: Stream) -> Result<Tensor> {
+    let (rows, cols) = x.shape();
+    let mut mask = vec![0.0; rows * cols];
+    stream.fill_mask(0, rate, &mut mask);
+    let x = x.floats("dropout")?;
+    Ok(x.mul(&Tensor::from_vec(mask, (rows, cols), x.device())?)?)
 }
 
 pub(super) fn activate_backward(f: Activation, x: &DeviceMatrix, dy: &DeviceMatrix) -> Result<Tensor> {

@@ -70,6 +70,32 @@ vectorised! {
         }
     }
 
+    /// `y *= x`.
+    pub fn multiply(y: &mut [f32], x: &[f32]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y *= x;
+        }
+    }
+
+    /// `y[n] *= factors`.
+    pub fn scale_columns(y: &mut [f32], factors: &[f32]) {
+        for row in y.chunks_exact_mut(factors.len()) {
+            for (y, f) in row.iter_mut().zip(factors) {
+                *y *= f;
+            }
+        }
+    }
+
+    /// `sums += sum over rows of x * y`.
+    pub fn add_column_products(sums: &mut [f32], x: &[f32], y: &[f32]) {
+        let n = sums.len().max(1);
+        for (x, y) in x.chunks_exact(n).zip(y.chunks_exact(n)) {
+            for ((s, x), y) in sums.iter_mut().zip(x).zip(y) {
+                *s += x * y;
+            }
+        }
+    }
+
     /// `y = f(x)`.
     pub fn activate(f: Activation, x: &[f32], y: &mut [f32]) {
         match f {

@@ -1,6 +1,6 @@
 //! Activations, gates, biases and sums.
 
-use lorikeet_kernels::{Activation, Backend};
+use lorikeet_kernels::{Activation, Backend, random::Stream};
 
 use crate::{
     harness::{ACTIVATIONS, on_every_backend},
@@ -16,6 +16,8 @@ on_every_backend!(
     gate_gradients_are_slopes,
     a_bias_is_added_to_every_row,
     a_bias_gradient_is_the_slope,
+    columns_are_scaled_and_their_gradient_is_the_slope,
+    dropout_drops_the_same_everywhere,
     sums_and_factors,
     a_soft_cap_equals_its_formula_and_has_its_slope,
 );
@@ -121,4 +123,32 @@ fn a_soft_cap_equals_its_formula_and_has_its_slope<B: Backend>(b: &B) {
         let slope = x.map(|x| (capped(x + step) - capped(x - step)) / (2.0 * step));
         assert_close(b, "slope of the soft cap", &dx, &slope.zip(&dy, |s, dy| s * dy), 1e-5);
     }
+}
+fn columns_are_scaled_and_their_gradient_is_the_slope<B: Backend>(b: &B) {
+    for (rows, cols) in [(1, 1), (3, 37), (65, 300)] {
+        let (x, factors, dy) =
+            (Matrix::random(1, rows, cols), Matrix::random(2, 1, cols), Matrix::random(3, rows, cols));
+        let scaled = |f: &Matrix| Matrix::from_fn(rows, cols, |n, c| x.at(n, c) * f.at(0, c));
+        let mut y = x.upload(b);
+        b.scale_columns(&mut y, &factors.upload(b)).unwrap();
+        assert_close(b, "scaled columns", &y, &scaled(&factors), 1e-6);
+        let start = Matrix::random(4, 1, cols);
+        let mut g = start.upload(b);
+        b.add_column_products(&mut g, &x.upload(b), &dy.upload(b)).unwrap();
+        let slope = finite_differences(&factors, |f| scaled(f).dot(&dy));
+        assert_close(b, "gradient of the factors", &g, &start.zip(&slope, |a, b| a + b), 1e-4);
+    }
+}
+
+fn dropout_drops_the_same_everywhere<B: Backend>(b: &B) {
+    let (rows, cols, rate, stream) = (70, 501, 0.3f32, Stream::new(11, 5));
+    let x = Matrix::random(1, rows, cols);
+    let kept = |n: usize, c: usize| stream.uniform((n * cols + c) as u64) >= rate;
+    let y = b.dropout(&x.upload(b), rate, stream).unwrap();
+    let expected = Matrix::from_fn(rows, cols, |n, c| if kept(n, c) { x.at(n, c) / 0.7 } else { 0.0 });
+    assert_close(b, "dropout", &y, &expected, 1e-6);
+    let n_zeros = b.download(&y).unwrap().iter().filter(|v| **v == 0.0).count();
+    let share = n_zeros as f64 / (rows * cols) as f64;
+    assert!((share - 0.3).abs() < 0.01, "{share}");
+    assert_close(b, "no dropout", &b.dropout(&x.upload(b), 0.0, stream).unwrap(), &x, 0.0);
 }

@@ -69,6 +69,9 @@ fn unequal_shapes_are_refused<B: Backend>(b: &B) {
     refused(b.columns(&z(2, 3), 2..1));
     refused(b.join_columns(&[&z(2, 3), &z(3, 3)]));
     refused(b.softcap_backward(&z(2, 3), &mut z(3, 2), 1.0));
+    refused(b.scale_columns(&mut z(2, 3), &z(1, 2)));
+    refused(b.add_column_products(&mut z(1, 3), &z(2, 3), &z(2, 2)));
+    refused(b.add_column_products(&mut z(1, 2), &z(2, 3), &z(2, 3)));
     refused(b.activate_backward(f, &z(2, 3), &z(3, 2)));
     refused(b.gated(f, &z(2, 3), &z(2, 4)));
     refused(b.gated_backward(f, &z(2, 3), &z(2, 3), &z(2, 4)));

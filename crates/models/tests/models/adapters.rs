@@ -1,7 +1,7 @@
 //! Adapters: their folders go out and come back the same, they can be switched off and merged, and what does not fit is
 //! refused.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use lorikeet_models::{Fused, LoraSpec, Model, ModelConfig, ModelFiles, Targets, Trainable, WeightSource};
 use serde_json::{Value, json};
@@ -34,14 +34,16 @@ fn apart(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn a_fresh_adapter_changes_nothing_and_a_trained_one_can_be_switched_off_and_merged() {
-    for name in ["llama untied", "qwen2", "bert", "distilbert", "roberta", "albert", "llama for labels"] {
+    let names = ["llama untied", "qwen2", "bert", "distilbert", "roberta", "albert", "llama for labels"];
+    for (name, dora) in names.into_iter().flat_map(|name| [(name, false), (name, true)]) {
         let folder = zoo::folder(name);
         let base = zoo::logits(&Model::open(fused(), folder.path()).unwrap());
-        let everything = || LoraSpec::new(2, 4.0, Targets::AllLinear, 3);
+        let everything = || LoraSpec { dora, ..LoraSpec::new(2, 4.0, Targets::AllLinear, 3) };
         let config = ModelConfig::read(folder.path(), None).unwrap();
         let source = WeightSource::Files(ModelFiles::open(folder.path()).unwrap());
         let fresh = Model::build(fused(), config, &source, &Trainable::Lora(everything()), 0).unwrap();
-        assert_eq!(zoo::logits(&fresh), base, "{name}");
+        let off = apart(&zoo::logits(&fresh), &base);
+        assert!(if dora { off < 1e-4 } else { off == 0.0 }, "{name}: {off}");
         let mut model = adapted(folder.path(), everything());
         let tuned = zoo::logits(&model);
         assert!(apart(&tuned, &base) > 0.1, "{name}: {}", apart(&tuned, &base));
@@ -55,7 +57,8 @@ fn a_fresh_adapter_changes_nothing_and_a_trained_one_can_be_switched_off_and_mer
         model.merge().unwrap();
         let merged = zoo::logits(&model);
         let largest = tuned.iter().fold(1f32, |m, v| m.max(v.abs()));
-        assert!(apart(&merged, &tuned) < 1e-5 * largest, "{name}: {}", apart(&merged, &tuned));
+        let tolerance = if dora { 1e-4 } else { 3e-5 };
+        assert!(apart(&merged, &tuned) < tolerance * largest, "{name}: {}", apart(&merged, &tuned));
     }
 }
 
@@ -63,10 +66,15 @@ fn a_fresh_adapter_changes_nothing_and_a_trained_one_can_be_switched_off_and_mer
 fn an_adapter_comes_back_as_it_went_out() {
     let mut patterns = spec(&["q_proj", "layers.1.mlp.down_proj"]);
     patterns.rank_stabilised = true;
-    patterns.rank_pattern = BTreeMap::from([("q_proj".to_owned(), 3)]);
-    patterns.alpha_pattern = BTreeMap::from([("down_proj".to_owned(), 1.5)]);
+    patterns.rank_pattern = vec![("q_proj".to_owned(), 3)];
+    patterns.alpha_pattern = vec![("down_proj".to_owned(), 1.5)];
+    let all = LoraSpec::new(2, 4.0, Targets::AllLinear, 3);
+    let left_out = Some(Targets::Named(vec!["k_proj".to_owned()]));
     let cases = [
         ("llama untied", patterns),
+        ("llama biased", LoraSpec { dora: true, dropout: 0.25, ..all.clone() }),
+        ("bert", LoraSpec { dora: true, ..all.clone() }),
+        ("llama tied", LoraSpec { layers: Some(vec![1]), exclude: left_out, ..all }),
         ("qwen3", LoraSpec::new(3, 6.0, Targets::AllLinear, 3)),
         ("bert", LoraSpec::new(2, 2.0, Targets::AllLinear, 3)),
         ("distilbert", spec(&["q_lin", "v_lin"])),
@@ -106,6 +114,10 @@ fn the_target_modules_on_disk_mean_what_was_adapted_and_nothing_else() {
     // `dense` alone would reach BERT's pooler too.
     assert_eq!(targets_of("bert", all()), json!(["intermediate.dense", "key", "output.dense", "query", "value"]));
     assert_eq!(targets_of("llama tied", spec(&["1.self_attn.q_proj"])), json!(["1.self_attn.q_proj"]));
+    let pattern = Targets::Pattern(r".*\.(q|v)_proj".to_owned());
+    assert_eq!(targets_of("llama tied", LoraSpec { targets: pattern, ..all() }), json!(["q_proj", "v_proj"]));
+    let last = LoraSpec { layers: Some(vec![1]), ..spec(&["q_proj"]) };
+    assert_eq!(targets_of("llama tied", last), json!(["q_proj"]));
 }
 
 /// What is said of an adapter for a tiny Llama after `edit` has been at its folder.
@@ -145,15 +157,18 @@ fn an_adapter_that_does_not_fit() {
     insta::assert_snapshot!(with("target_modules", json!(["q_proj"])), @"the adapter in `folder` does not fit this model: the model has no place for `base_model.model.model.layers.0.self_attn.v_proj.lora_A.weight`");
     insta::assert_snapshot!(with("target_modules", json!(["q_proj", "v_proj", "o_proj"])), @"the adapter in `folder` does not fit this model: it lacks `base_model.model.model.layers.0.self_attn.o_proj.lora_A.weight`");
     insta::assert_snapshot!(with("target_modules", json!(["q_proj", "v_proj", "query"])), @"no module of this model is called `query`; it has down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj");
-    insta::assert_snapshot!(with("target_modules", json!(7)), @"`folder/adapter_config.json` says `target_modules`: 7, which is neither a list of names nor `all-linear`");
+    insta::assert_snapshot!(with("target_modules", json!(7)), @"`folder/adapter_config.json` says `target_modules`: 7, which is neither a list of names nor a pattern");
+    insta::assert_snapshot!(with("target_modules", json!("q_(proj")), @"`q_(proj` is not a pattern of module names: unclosed group");
+    insta::assert_snapshot!(with("layers_to_transform", json!([0, 7])), @"no module of layer 7 gets an adapter; layers are counted from 0, up to the model's last one");
 }
 
 #[test]
 fn adapters_of_other_kinds() {
-    insta::assert_snapshot!(with("use_dora", json!(true)), @"the adapter in `folder` uses `use_dora: true`, which Lorikeet does not read");
+    insta::assert_snapshot!(with("use_dora", json!(true)), @"the adapter in `folder` does not fit this model: it lacks `base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector`");
+    insta::assert_snapshot!(with("init_lora_weights", json!("pissa")), @r#"the adapter in `folder` uses `init_lora_weights: "pissa"`, which Lorikeet does not read"#);
     insta::assert_snapshot!(with("peft_type", json!("LOHA")), @r#"the adapter in `folder` uses `peft_type: "LOHA"`, which Lorikeet does not read"#);
     insta::assert_snapshot!(with("bias", json!("all")), @r#"the adapter in `folder` uses `bias: "all"`, which Lorikeet does not read"#);
-    insta::assert_snapshot!(with("layers_to_transform", json!([1])), @"the adapter in `folder` uses `layers_to_transform: [1]`, which Lorikeet does not read");
+    insta::assert_snapshot!(with("layers_to_transform", json!([1])), @"the adapter in `folder` does not fit this model: the model has no place for `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`");
 }
 
 #[test]

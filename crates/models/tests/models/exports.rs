@@ -1,7 +1,7 @@
 //! Exports: a merged model and an adapter in another program's form say the same as the adapter over its base, and are
 //! refused where they could not.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use lorikeet_models::{
     AdapterFiles, AdapterForm, Fused, LoraSpec, Model, ModelConfig, ModelFiles, Precision, Targets, Trainable,
@@ -37,8 +37,8 @@ fn everything() -> LoraSpec {
 fn patterned() -> LoraSpec {
     let mut spec = everything();
     spec.rank_stabilised = true;
-    spec.rank_pattern = BTreeMap::from([("q_proj".to_owned(), 3)]);
-    spec.alpha_pattern = BTreeMap::from([("down_proj".to_owned(), 1.5)]);
+    spec.rank_pattern = vec![("q_proj".to_owned(), 3)];
+    spec.alpha_pattern = vec![("down_proj".to_owned(), 1.5)];
     spec
 }
 

@@ -190,6 +190,39 @@ impl SettingType for ClassWeights {
     }
 }
 
+/// Numbers for names, in the order given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pattern(pub Vec<(String, f64)>);
+
+impl SettingType for Pattern {
+    const KIND: Kind = Kind::List;
+
+    fn to_value(&self) -> Value {
+        self.0.iter().map(|(name, number)| format!("{name}={number}")).collect()
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let number = |v: &Value| f64::from_value(v).filter(|n| *n > 0.0);
+        let pair = |text: &str| {
+            let (name, n) = text.rsplit_once('=')?;
+            Some((name.trim().to_owned(), number(&json!(n.trim()))?))
+        };
+        let pairs: Vec<(String, f64)> = match value {
+            Value::Null => Vec::new(),
+            Value::String(text) if text.trim().is_empty() => Vec::new(),
+            Value::String(text) => text.split(',').map(pair).collect::<Option<_>>()?,
+            Value::Array(items) => items.iter().map(|v| pair(v.as_str()?)).collect::<Option<_>>()?,
+            Value::Object(map) => map.iter().map(|(k, v)| Some((k.clone(), number(v)?))).collect::<Option<_>>()?,
+            _ => return None,
+        };
+        pairs.iter().all(|(name, _)| !name.is_empty()).then_some(Self(pairs))
+    }
+
+    fn expected() -> String {
+        "a list of names with positive numbers such as `q_proj=16`".to_owned()
+    }
+}
+
 impl<T: SettingType> SettingType for Option<T> {
     const KIND: Kind = T::KIND;
     const CHOICES: &'static [(&'static str, &'static str)] = T::CHOICES;

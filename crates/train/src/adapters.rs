@@ -1,0 +1,129 @@
+//! What the settings of an adapter mean: names or a regular expression, ranges of layers, ranks and alphas by module.
+
+use lorikeet_models::Targets;
+
+use crate::{Result, Settings, TrainError};
+
+/// Characters that no module's name has: a name with one of them is a regular expression.
+const META: [char; 13] = ['*', '+', '?', '(', ')', '[', ']', '{', '}', '|', '^', '$', '\\'];
+
+/// The modules that a list of words means.
+pub(crate) fn targets(words: &[String]) -> Targets {
+    match words {
+        [pattern] if pattern.contains(META) => Targets::Pattern(pattern.clone()),
+        words if words.iter().any(|w| w == "all-linear") => Targets::AllLinear,
+        words => Targets::Named(words.to_vec()),
+    }
+}
+
+/// Most layers a setting may name, far beyond any model.
+const MOST_LAYERS: usize = 100_000;
+
+/// The layers that words such as `0-3` and `8` mean, ascending; `None` where a word is not of that form.
+pub(crate) fn layers(words: &[String]) -> Option<Vec<usize>> {
+    let mut found = Vec::new();
+    for word in words {
+        let (first, last) = word.split_once('-').unwrap_or((word, word));
+        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if first > last || last > MOST_LAYERS {
+            return None;
+        }
+        found.extend(first..=last);
+    }
+    found.sort_unstable();
+    found.dedup();
+    Some(found)
+}
+
+/// The first setting that has a meaning for adapters only and was given one.
+pub(crate) fn only_for_adapters(s: &Settings) -> Option<&'static str> {
+    let given = [
+        ("dora", s.dora),
+        ("dropout", s.dropout > 0.0),
+        ("lora_plus_ratio", s.lora_plus_ratio != 1.0),
+        ("layers", s.layers.is_some()),
+        ("exclude_modules", s.exclude_modules.is_some()),
+        ("rank_pattern", !s.rank_pattern.0.is_empty()),
+        ("alpha_pattern", !s.alpha_pattern.0.is_empty()),
+    ];
+    given.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
+}
+
+/// Refuses words that name no layers, ranks that are none, patterns of names that are none, and lists that mix names with
+/// patterns.
+pub(crate) fn check(s: &Settings) -> Result<()> {
+    let conflict = |reason: String| Err(TrainError::Conflict(reason));
+    if let Some(words) = s.layers.as_ref().filter(|words| layers(words).is_none()) {
+        let words = words.join(",");
+        return conflict(format!("`layers` takes numbers and ranges from 0 such as `0-3,8`, not: {words}"));
+    }
+    if let Some((name, rank)) = s.rank_pattern.0.iter().find(|(_, r)| r.fract() != 0.0 || !(1.0..=1024.0).contains(r)) {
+        return conflict(format!("`rank_pattern` takes whole ranks from 1 to 1024, not: {name}={rank}"));
+    }
+    let lists = [("target_modules", &s.target_modules), ("exclude_modules", &s.exclude_modules)];
+    for (setting, words) in lists {
+        if let Some(word) = words.iter().filter(|w| w.len() > 1).flatten().find(|w| w.contains(META)) {
+            return conflict(format!("`{setting}` takes names or one regular expression, not both: {word}"));
+        }
+    }
+    let is_pattern = s.target_modules.as_deref().is_some_and(|w| matches!(targets(w), Targets::Pattern(_)));
+    if is_pattern && s.layers.is_some() {
+        return conflict(
+            "`layers` goes with names of modules; a regular expression in `target_modules` names the layers itself"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use lorikeet_data::Task;
+    use serde_json::json;
+
+    use super::*;
+    use crate::Method;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(',').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn layers_are_numbers_and_ranges() {
+        assert_eq!(layers(&words("0-2,8,1")), Some(vec![0, 1, 2, 8]));
+        for bad in ["a", "3-1", "-1", "1-", "0-99999999"] {
+            assert_eq!(layers(&words(bad)), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn words_are_names_or_a_pattern() {
+        assert_eq!(targets(&words("q_proj,v_proj")), Targets::Named(words("q_proj,v_proj")));
+        assert_eq!(targets(&words("all-linear")), Targets::AllLinear);
+        assert_eq!(targets(&words(r".*\.q_proj")), Targets::Pattern(r".*\.q_proj".to_owned()));
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_said_with_the_mend() {
+        let refused = |method, changes: serde_json::Value| {
+            let mut settings = Settings::default();
+            for (name, value) in changes.as_object().unwrap() {
+                settings.set(name, value).unwrap();
+            }
+            settings.check(Task::Causal, method).unwrap_err().to_string()
+        };
+        let full = refused(Method::Full, json!({"dora": true}));
+        assert_eq!(
+            full,
+            "`dora` shapes an adapter, and the method `full` has none; choose the method `lora` or leave `dora` out"
+        );
+        let layers = refused(Method::Lora, json!({"layers": "0-x"}));
+        assert_eq!(layers, "`layers` takes numbers and ranges from 0 such as `0-3,8`, not: 0-x");
+        let rank = refused(Method::Lora, json!({"rank_pattern": "q_proj=1.5"}));
+        assert_eq!(rank, "`rank_pattern` takes whole ranks from 1 to 1024, not: q_proj=1.5");
+        let mixed = refused(Method::Lora, json!({"target_modules": ["q_proj", ".*v"]}));
+        assert_eq!(mixed, "`target_modules` takes names or one regular expression, not both: .*v");
+        let both = refused(Method::Lora, json!({"target_modules": ".*v_proj", "layers": "0"}));
+        assert!(both.starts_with("`layers` goes with names of modules"), "{both}");
+    }
+}
