@@ -238,6 +238,8 @@ fn folder_kind(path: &Path) -> PathKind {
         PathKind::Adapter
     } else if has("config.json") && (has("model.safetensors") || has("model.safetensors.index.json")) {
         PathKind::Model
+    } else if matches!(lorikeet_models::gguf::locate(path), Ok(Some(_))) {
+        PathKind::Model
     } else {
         PathKind::Other
     }
@@ -247,7 +249,7 @@ fn file_kind(path: &Path) -> PathKind {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     match extension.as_str() {
         "jsonl" | "ndjson" | "json" | "csv" | "tsv" | "tab" | "txt" | "text" | "md" => PathKind::Data,
-        "safetensors" => PathKind::Model,
+        "safetensors" | "gguf" => PathKind::Model,
         _ => PathKind::Other,
     }
 }

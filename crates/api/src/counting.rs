@@ -64,11 +64,12 @@ impl Counts {
             "config.json",
             "chat_template.jinja",
         ];
-        let about = |name: &str| {
-            let about = std::fs::metadata(folder.join(name)).ok()?;
+        let about = |path: &Path| {
+            let about = std::fs::metadata(path).ok()?;
             Some((about.len(), about.modified().ok()?))
         };
-        let version = (folder.to_owned(), FILES.iter().map(|name| about(name)).collect());
+        let files = FILES.iter().map(|name| folder.join(name)).chain([folder.to_owned()]);
+        let version = (folder.to_owned(), files.map(|path| about(&path)).collect());
         if let Some(known) = self.tokenizers.lock().unwrap_or_else(PoisonError::into_inner).get(&version) {
             return Ok(known.clone());
         }

@@ -29,7 +29,7 @@ pub(crate) struct Library {
 pub(crate) struct FoundModel {
     /// Its row, where it is registered.
     pub row: Option<ModelRow>,
-    /// The folder its files are in.
+    /// The folder its files are in, or its GGUF file.
     pub folder: PathBuf,
 }
 
@@ -52,13 +52,17 @@ impl Library {
         if !places::is_path_like(given) {
             match self.registry.models().get(given) {
                 Ok(row) => return Ok(FoundModel { folder: self.folder_of(&row)?, row: Some(row) }),
-                Err(error) if !Path::new(given).is_dir() => return Err(ApiError::from(error).with_hint(MODEL_HINT)),
+                Err(error) if !places::is_model(Path::new(given)) => {
+                    return Err(ApiError::from(error).with_hint(MODEL_HINT));
+                }
                 Err(_) => {}
             }
         }
         let folder = places::expand(given)?;
-        let folder = if folder.is_file() { folder.parent().unwrap_or(&folder).to_owned() } else { folder };
-        if !folder.is_dir() {
+        // A file of a model's folder stands for the folder; a GGUF file is the whole model.
+        let is_part = folder.is_file() && !places::is_gguf(&folder);
+        let folder = if is_part { folder.parent().unwrap_or(&folder).to_owned() } else { folder };
+        if !folder.exists() {
             let message = format!("there is no model at `{}`", folder.display());
             return Err(ApiError::new(ErrorCode::NotFound, message).with_hint(MODEL_HINT));
         }
@@ -72,7 +76,7 @@ impl Library {
         match found.row {
             Some(row) if row.path == STARTER_PLACE => Ok((row, found.folder)),
             row => {
-                let name = row.map_or_else(|| places::last_part(&found.folder), |row| row.name);
+                let name = row.map_or_else(|| places::model_name(&found.folder), |row| row.name);
                 Ok((self.register(&found.folder, &name)?, found.folder))
             }
         }
@@ -134,7 +138,7 @@ impl RunSource for Library {
         let model_id = row.model_id.as_deref().unwrap_or_default();
         let model = self.registry.models().get(model_id)?;
         let model_folder = self.folder_of(&model).map_err(lower)?;
-        if !model_folder.is_dir() {
+        if !model_folder.exists() {
             let message = format!("the base model of the run is no longer at `{}`", model_folder.display());
             return Err(Failure::new(codes::NOT_FOUND, message).with_hint("put the folder back, or start a new run"));
         }
@@ -207,19 +211,25 @@ pub(crate) fn task_of(word: &str) -> Task {
 }
 
 /// Names, sizes and times of the files that make a model: as long as they stay, its hash stays.
-fn stamp(folder: &Path) -> Result<Value, ApiError> {
+fn stamp(model: &Path) -> Result<Value, ApiError> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io("read", folder))? {
-        let entry = entry.map_err(io("read", folder))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let about = std::fs::metadata(entry.path()).map_err(io("read", &entry.path()))?;
-        if about.is_file() && [".json", ".safetensors", ".jinja", "README.md"].iter().any(|end| name.ends_with(end)) {
+    let parts = if model.is_file() { vec![model.to_owned()] } else { files_in(model)? };
+    for path in parts {
+        let name = places::last_part(&path);
+        let about = std::fs::metadata(&path).map_err(io("read", &path))?;
+        let ends = [".json", ".safetensors", ".gguf", ".jinja", "README.md"];
+        if about.is_file() && ends.iter().any(|end| name.ends_with(end)) {
             let since = about.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
             files.push((name, about.len(), since.map_or(0, |t| t.as_nanos() as u64)));
         }
     }
     files.sort();
     Ok(json!(files))
+}
+
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, ApiError> {
+    let entries = std::fs::read_dir(folder).map_err(io("read", folder))?;
+    entries.map(|entry| Ok(entry.map_err(io("read", folder))?.path())).collect()
 }
 
 /// Reads what the registry keeps of a model.

@@ -33,11 +33,12 @@ pub fn list(app: &App, _: Nothing) -> Result<Vec<ModelSummary>, ApiError> {
 /// Body of `model_add`.
 pub fn add(app: &App, request: ModelAddRequest) -> Result<ModelSummary, ApiError> {
     let folder = places::expand(&request.path)?;
-    if !folder.is_dir() {
-        let message = format!("there is no folder `{}`", folder.display());
-        return Err(ApiError::new(ErrorCode::NotFound, message).with_hint("give the folder that holds `config.json`"));
+    if !folder.exists() {
+        let message = format!("there is no model at `{}`", folder.display());
+        let hint = "give the folder that holds `config.json`, or a GGUF file";
+        return Err(ApiError::new(ErrorCode::NotFound, message).with_hint(hint));
     }
-    let name = request.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| places::last_part(&folder));
+    let name = request.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| places::model_name(&folder));
     summary(app, &app.library.register(&folder, &name)?)
 }
 
@@ -63,7 +64,7 @@ pub fn inspect(app: &App, request: ModelRequest) -> Result<ModelDetails, ApiErro
         n_heads: n_heads as u64,
         vocab_size: config.vocabulary() as u64,
         max_position_embeddings: config.max_positions() as u64,
-        dtype: dtype(&config, &files),
+        dtype: files.main_precision().to_owned(),
         target_modules: target_modules(&config),
         labels: config.label_names.clone(),
         card: card(folder),
@@ -82,7 +83,7 @@ pub(crate) fn summary(app: &App, row: &ModelRow) -> Result<ModelSummary, ApiErro
         name: row.name.clone(),
         source: if is_starter { ModelSource::Starter } else { ModelSource::Folder },
         path: (!is_starter).then(|| row.path.clone()),
-        available: is_starter || Path::new(&row.path).join("config.json").is_file(),
+        available: is_starter || is_there(Path::new(&row.path)),
         family: row.architecture.clone(),
         tasks: serde_json::from_value(row.tasks.clone()).unwrap_or_default(),
         n_parameters: row.n_parameters,
@@ -100,7 +101,7 @@ fn unregistered(folder: &Path, config: &ModelConfig, files: &ModelFiles, tokeniz
     let path = folder.display().to_string();
     ModelSummary {
         id: path.clone(),
-        name: places::last_part(folder),
+        name: places::model_name(folder),
         source: ModelSource::Folder,
         path: Some(path),
         available: true,
@@ -147,16 +148,14 @@ pub(crate) fn template_info(source: &str, tokenizer: &Tokenizer) -> TemplateInfo
     }
 }
 
-/// Number format of the weights: as the configuration says, else by their size.
-fn dtype(config: &ModelConfig, files: &ModelFiles) -> String {
-    let stated = ["dtype", "torch_dtype"].iter().find_map(|key| config.raw.get(*key)?.as_str());
-    match (stated, files.n_bytes() / files.n_parameters().max(1)) {
-        (Some("bfloat16"), _) => "bf16",
-        (Some("float16"), _) => "f16",
-        (_, 4..) => "f32",
-        _ => "f16",
-    }
-    .to_owned()
+/// Whether a model's files are still where they were.
+fn is_there(path: &Path) -> bool {
+    path.is_file() || path.join("config.json").is_file() || folder_file(path).is_some()
+}
+
+/// The GGUF file of a folder without safetensors.
+fn folder_file(folder: &Path) -> Option<std::path::PathBuf> {
+    lorikeet_models::gguf::locate(folder).ok().flatten()
 }
 
 /// What a base can be trained for: one that writes learns to give labels too, with a new head.

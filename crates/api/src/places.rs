@@ -41,6 +41,21 @@ pub(crate) fn last_part(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
+/// Whether something at `path` may be a model: a folder, or a GGUF file.
+pub(crate) fn is_model(path: &Path) -> bool {
+    path.is_dir() || path.is_file() && is_gguf(path)
+}
+
+/// Whether a path is called as GGUF files are.
+pub(crate) fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}
+
+/// The name of the model at `path`: the folder's, or the file's without its ending.
+pub(crate) fn model_name(path: &Path) -> String {
+    if is_gguf(path) { path.file_stem().unwrap_or_default().to_string_lossy().into_owned() } else { last_part(path) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,7 +51,8 @@ pub struct Tokenizer {
 
 impl Tokenizer {
     /// Reads `tokenizer.json` and, where they are, `tokenizer_config.json`, `special_tokens_map.json`,
-    /// `generation_config.json`, `config.json` and `chat_template.jinja` from a model's folder.
+    /// `generation_config.json`, `config.json` and `chat_template.jinja` from a model's folder; or the metadata of a
+    /// GGUF file, given itself or as the only one of its folder.
     pub fn open(folder: &Path) -> Result<Tokenizer> {
         let files = TokenizerFiles::read(folder)?;
         let mut inner = files.tokenizer()?;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use crate::error::{Error, Result};
+use crate::gguf::{self, GgufFiles};
 use crate::vocabulary_files;
 
 /// What was read; files that are not there are empty.
@@ -23,8 +24,18 @@ pub(crate) struct TokenizerFiles {
 }
 
 impl TokenizerFiles {
-    /// Reads the files of `folder`; only `tokenizer.json`, or the vocabulary files from before it, must be there.
+    /// Reads the files of `folder`, of which only `tokenizer.json`, or the vocabulary files from before it, must be there;
+    /// or the metadata of the GGUF file that `folder` is or holds, as those files.
     pub(crate) fn read(folder: &Path) -> Result<TokenizerFiles> {
+        let located = lorikeet_gguf::locate(folder);
+        let located =
+            located.map_err(|cause| Error::TokenizerFile { path: folder.to_owned(), reason: cause.to_string() });
+        if let Some(file) = located? {
+            let GgufFiles { tokenizer, config, generation } = gguf::read(&file)?;
+            let (special_tokens, model) = (Map::new(), Map::new());
+            let tokenizer = tokenizer.to_string().into_bytes();
+            return Ok(TokenizerFiles { folder: file, tokenizer, config, special_tokens, generation, model });
+        }
         let mut files = TokenizerFiles {
             folder: folder.to_owned(),
             tokenizer: Vec::new(),
@@ -60,7 +71,15 @@ impl TokenizerFiles {
 
     /// An error about one of the files.
     pub(crate) fn fault(&self, name: &str, reason: &str) -> Error {
-        Error::TokenizerFile { path: self.folder.join(name), reason: reason.to_owned() }
+        let path = if self.folder.is_file() { self.folder.clone() } else { self.folder.join(name) };
+        Error::TokenizerFile { path, reason: reason.to_owned() }
+    }
+
+    /// `tokenizer.json` as the library writes it, with the added tokens of every file.
+    pub(crate) fn parsed(&self) -> Result<Value> {
+        let text =
+            self.tokenizer()?.to_string(false).map_err(|cause| self.fault("tokenizer.json", &cause.to_string()))?;
+        serde_json::from_str(&text).map_err(|cause| self.fault("tokenizer.json", &cause.to_string()))
     }
 
     /// The tokenizer of `tokenizer.json`, with the added tokens that only `tokenizer_config.json` lists.
@@ -144,7 +163,7 @@ impl TokenizerFiles {
         let path = self.folder.join("chat_template.jinja");
         match fs::read_to_string(&path) {
             Ok(text) => return Ok(Some(text)),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(cause) if is_absent(&cause) => {}
             Err(cause) => return Err(Error::read(&path, cause)),
         }
         let older = read_object(&self.folder.join("chat_template.json"))?;
@@ -168,11 +187,16 @@ impl TokenizerFiles {
     }
 }
 
+/// There is no such file; nothing lies inside a model that is a file itself.
+fn is_absent(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// A JSON object, empty if there is no such file.
 fn read_object(path: &Path) -> Result<Map<String, Value>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Map::new()),
+        Err(cause) if is_absent(&cause) => return Ok(Map::new()),
         Err(cause) => return Err(Error::read(path, cause)),
     };
     serde_json::from_slice(&bytes)

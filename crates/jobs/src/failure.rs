@@ -138,6 +138,7 @@ impl From<ModelError> for Failure {
             | ModelError::BadValue { .. }
             | ModelError::UnknownFamily { .. }
             | ModelError::NoModel { .. }
+            | ModelError::Pickle { .. }
             | ModelError::BadWeights { .. }
             | ModelError::BadGguf { .. }
             | ModelError::Gguf(_)

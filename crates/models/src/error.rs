@@ -68,6 +68,12 @@ pub enum ModelError {
         /// The folder.
         path: PathBuf,
     },
+    /// Weights in a format that runs what it holds.
+    #[error("`{}` is a pickle, which can carry any program and is not read; take the model as safetensors or GGUF", path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+    },
     /// A weight file that is cut off or not in the format.
     #[error("`{}` is not a complete safetensors file ({reason}); copy or download it again", path.display())]
     BadWeights {

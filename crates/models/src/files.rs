@@ -37,6 +37,7 @@ pub enum WeightSource {
 /// The weights of a model in one or several safetensors files, or in a GGUF file; under Hugging Face's names either way.
 pub struct ModelFiles {
     path: PathBuf,
+    is_gguf: bool,
     tensors: BTreeMap<String, Entry>,
 }
 
@@ -62,6 +63,20 @@ impl AsRef<[u8]> for MappedFile {
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
+/// What PyTorch calls weights that it has pickled.
+const PICKLES: [&str; 3] = ["pytorch_model.bin", "pytorch_model.bin.index.json", "model.bin"];
+
+/// Whether a file begins as pickles do: by themselves, or in the ZIP archive that PyTorch wraps around them. The same bytes
+/// may be the length of a safetensors header, which has a brace behind them.
+fn is_pickle(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..]) && bytes.get(8) != Some(&b'{')
+}
+
+/// Fails for a pickle, whatever it is called.
+pub(crate) fn refuse_pickle(path: &Path, bytes: &[u8]) -> Result<()> {
+    if is_pickle(bytes) { Err(ModelError::Pickle { path: path.to_owned() }) } else { Ok(()) }
+}
+
 impl ModelFiles {
     /// Maps the weights of the model at `path`: a folder with `model.safetensors`, or the shards that
     /// `model.safetensors.index.json` names, or a single GGUF file; or the path of a GGUF file.
@@ -76,7 +91,7 @@ impl ModelFiles {
         for file in weight_files(path)? {
             map_file(&file, &mut tensors)?;
         }
-        Ok(Self { path: path.to_owned(), tensors })
+        Ok(Self { path: path.to_owned(), is_gguf: false, tensors })
     }
 
     /// Maps one safetensors file.
@@ -86,7 +101,7 @@ impl ModelFiles {
     pub fn open_file(path: &Path) -> Result<Self> {
         let mut tensors = BTreeMap::new();
         map_file(path, &mut tensors)?;
-        Ok(Self { path: path.to_owned(), tensors })
+        Ok(Self { path: path.to_owned(), is_gguf: false, tensors })
     }
 
     /// Maps one GGUF file.
@@ -95,6 +110,7 @@ impl ModelFiles {
     /// Where it cannot be read, is cut off, or is of a family that is not known.
     pub fn open_gguf(path: &Path) -> Result<Self> {
         let file = Arc::new(Mapped::open(path)?);
+        refuse_pickle(path, (*file).as_ref())?;
         let header = file.header()?;
         let names = GgufNames::of_file(&header)?;
         let entries = gguf::file_entries(&header, names, path, (*file).as_ref().len())?;
@@ -114,7 +130,7 @@ impl ModelFiles {
                 },
             )
         };
-        Ok(Self { path: path.to_owned(), tensors: entries.into_iter().map(entry).collect() })
+        Ok(Self { path: path.to_owned(), is_gguf: true, tensors: entries.into_iter().map(entry).collect() })
     }
 
     /// The names of all tensors.
@@ -151,6 +167,17 @@ impl ModelFiles {
         change.into_hugging_face(stored, head_dim).map(Some)
     }
 
+    /// The name of the precision in which most bytes are stored, such as `bf16` or `q4_k`.
+    pub fn main_precision(&self) -> &'static str {
+        let mut bytes: BTreeMap<Precision, usize> = BTreeMap::new();
+        for entry in self.tensors.values() {
+            if let Ok(precision) = &entry.format {
+                *bytes.entry(*precision).or_default() += entry.range.len();
+            }
+        }
+        bytes.into_iter().max_by_key(|(_, n)| *n).map_or("f32", |(precision, _)| precision.name())
+    }
+
     /// Bytes of all tensors together.
     pub fn n_bytes(&self) -> usize {
         self.tensors.values().map(|e| e.range.len()).sum()
@@ -169,7 +196,10 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
         return Ok(vec![single]);
     }
     if !index.is_file() {
-        return Err(ModelError::NoModel { path: folder.to_owned() });
+        return match PICKLES.map(|name| folder.join(name)).into_iter().find(|path| path.is_file()) {
+            Some(path) => Err(ModelError::Pickle { path }),
+            None => Err(ModelError::NoModel { path: folder.to_owned() }),
+        };
     }
     let text = std::fs::read_to_string(&index).map_err(ModelError::io("read", &index))?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(ModelError::json(&index))?;
@@ -196,6 +226,7 @@ fn map_file(path: &Path, tensors: &mut BTreeMap<String, Entry>) -> Result<()> {
     // mapped ends this process with a bus error, as in every program that maps model files.
     let map = unsafe { Mmap::map(&file) }.map_err(ModelError::io("map", path))?;
     let bad = |reason: String| ModelError::BadWeights { path: path.to_owned(), reason };
+    refuse_pickle(path, &map)?;
     let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| bad(e.to_string()))?;
     let start = header + size_of::<u64>();
     let (file, path): (_, Arc<Path>) = (Arc::new(MappedFile(map)), path.into());
@@ -236,6 +267,11 @@ pub fn hash_folder(folder: &Path) -> Result<String> {
 }
 
 impl WeightSource {
+    /// Whether the numbers come from a GGUF file, which is read and never trained whole.
+    pub(crate) fn is_gguf(&self) -> bool {
+        matches!(self, WeightSource::Files(files) if files.is_gguf)
+    }
+
     /// The folder, for messages.
     pub fn folder(&self) -> &Path {
         match self {

@@ -8,6 +8,7 @@ mod names;
 mod recipe;
 mod write;
 
+pub use lorikeet_gguf::locate;
 use lorikeet_kernels::Precision;
 
 pub use self::{

@@ -61,6 +61,13 @@ impl<B: Backend> Model<B> {
         trainable: &Trainable,
         seed: u64,
     ) -> Result<Self> {
+        if matches!(trainable, Trainable::Everything) && source.is_gguf() {
+            return Err(ModelError::Unsuited {
+                model_type: config.model_type,
+                problem: "in a GGUF file cannot be trained whole; train an adapter on it, or take its safetensors"
+                    .to_owned(),
+            });
+        }
         let mut builder = Builder::new(&backend, source, trainable, base_prefix(&config.architecture))?;
         let start = FreshHead { seed, deviation: config.initial_deviation };
         let body = match &config.architecture {

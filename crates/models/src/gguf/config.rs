@@ -63,6 +63,7 @@ fn rows(names: GgufNames) -> &'static [Row] {
 /// Where the file is not whole, the family is not known, or its rotary frequencies are none that can be expressed.
 pub(crate) fn raw_config(path: &Path) -> Result<Map<String, Value>> {
     let file = Mapped::open(path)?;
+    crate::files::refuse_pickle(path, file.as_ref())?;
     let header = file.header()?;
     if header.get("split.count").and_then(Field::as_u64).is_some_and(|n| n > 1) {
         let reason = "it is one of several parts; join them with `llama-gguf-split --merge` first".to_owned();
