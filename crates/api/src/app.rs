@@ -236,9 +236,9 @@ fn folder_kind(path: &Path) -> PathKind {
     let has = |name: &str| path.join(name).is_file();
     if has("adapter_config.json") {
         PathKind::Adapter
-    } else if has("config.json") && (has("model.safetensors") || has("model.safetensors.index.json")) {
-        PathKind::Model
-    } else if matches!(lorikeet_models::gguf::locate(path), Ok(Some(_))) {
+    } else if has("config.json") && (has("model.safetensors") || has("model.safetensors.index.json"))
+        || matches!(lorikeet_models::gguf::locate(path), Ok(Some(_)))
+    {
         PathKind::Model
     } else {
         PathKind::Other
