@@ -6,12 +6,16 @@ use lorikeet_tests::{fixture::Fixture, shared_data};
 use crate::compare::{Outcome, compare, method};
 
 /// Fixtures that must be equal wherever their folder is present.
-const REQUIRED: [&str; 21] = [
+const REQUIRED: [&str; 25] = [
     "llama-untied",
     "llama-tied",
     "smollm2",
     "qwen2",
     "qwen3",
+    "phi3",
+    "gemma2",
+    "gemma3",
+    "gpt2",
     "bert",
     "distilbert",
     "roberta",

@@ -142,7 +142,7 @@ fn trainable(wanted: &Wanted, names: &[String]) -> u64 {
 
 fn memory(wanted: &Wanted, counted: &Counted, n_trainable: u64) -> MemoryEstimate {
     let (width, inner, blocks) = match &wanted.config.architecture {
-        Architecture::Decoder(d) => (d.width, d.inner, d.layers),
+        Architecture::Decoder(d) => (d.width, d.inner, d.layers.len()),
         Architecture::Encoder(e) => (e.width, e.inner, e.layers * e.group_layers),
     };
     let n_logits = wanted.n_labels().unwrap_or(wanted.config.vocabulary());

@@ -54,7 +54,7 @@ pub fn inspect(app: &App, request: ModelRequest) -> Result<ModelDetails, ApiErro
     };
     let template = (config.task() == lorikeet_models::Task::Causal).then(|| template_info(&summary.name, &tokenizer));
     let (n_layers, hidden_size, n_heads) = match &config.architecture {
-        Architecture::Decoder(d) => (d.layers, d.width, d.heads),
+        Architecture::Decoder(d) => (d.layers.len(), d.width, d.heads),
         Architecture::Encoder(e) => (e.layers, e.width, e.heads),
     };
     Ok(ModelDetails {

@@ -143,6 +143,7 @@ impl From<ModelError> for Failure {
             | ModelError::BadGguf { .. }
             | ModelError::Gguf(_)
             | ModelError::MissingWeight { .. }
+            | ModelError::LeftoverWeights { .. }
             | ModelError::WeightShape { .. }
             | ModelError::WeightFormat { .. } => Failure::new(codes::UNRECOGNISED_MODEL, message),
             ModelError::NoAdapter { .. } => Failure::new(codes::NOT_FOUND, message),

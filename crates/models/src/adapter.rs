@@ -17,6 +17,8 @@ pub struct AdapterConfig {
     pub task_type: String,
     /// Modules that are saved whole, such as `classifier`.
     pub modules_to_save: Vec<String>,
+    /// The base's weights lie transposed. PEFT wants it said; on reading the base itself tells.
+    pub fan_in_fan_out: bool,
 }
 
 /// Keys that change the mathematics in ways that are not built; anything but these values is refused.
@@ -25,7 +27,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("use_bdlora", &[]),
     ("bias", &["\"none\""]),
     ("lora_bias", &["false"]),
-    ("fan_in_fan_out", &["false"]),
     ("layer_replication", &[]),
     ("target_parameters", &["[]"]),
     ("trainable_token_indices", &["[]"]),
@@ -87,6 +88,7 @@ impl AdapterConfig {
             base_model: text_of("base_model_name_or_path"),
             task_type: text_of("task_type"),
             modules_to_save: modules_to_save.unwrap_or_default(),
+            fan_in_fan_out: raw.get("fan_in_fan_out").and_then(Value::as_bool).unwrap_or(false),
         })
     }
 
@@ -104,7 +106,7 @@ impl AdapterConfig {
             "auto_mapping": null,
             "base_model_name_or_path": self.base_model,
             "bias": "none",
-            "fan_in_fan_out": false,
+            "fan_in_fan_out": self.fan_in_fan_out,
             "inference_mode": true,
             "init_lora_weights": true,
             "layers_pattern": or_null(&lora.layers_pattern),

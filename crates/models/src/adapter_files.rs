@@ -244,5 +244,11 @@ fn described(
         lora.alpha_pattern.push((module.clone(), scale(own) * own as f64));
         lora.rank_pattern.push((module, own));
     }
-    Ok(AdapterConfig { lora, base_model, task_type: "CAUSAL_LM".to_owned(), modules_to_save: Vec::new() })
+    Ok(AdapterConfig {
+        lora,
+        base_model,
+        task_type: "CAUSAL_LM".to_owned(),
+        modules_to_save: Vec::new(),
+        fan_in_fan_out: false,
+    })
 }

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use lorikeet_kernels::Backend;
+use lorikeet_kernels::{Backend, HostMatrix};
 
 use crate::{
     LoraSpec, ModelError, Result, Targets,
     files::{WeightSource, stream_of},
     leaf::{Leaf, Parameter},
     lora::{Matcher, ends_with},
-    names::PEFT_PREFIX,
+    names::{PEFT_PREFIX, spellings},
     norm::NormKind,
-    projection::{Adapter, Magnitude, Projection, row_squares},
+    projection::{Adapter, Magnitude, Projection, output_squares},
 };
 
 /// What training may change.
@@ -33,6 +33,16 @@ pub(crate) struct FreshHead {
     pub deviation: f32,
 }
 
+/// The sizes of a linear map.
+#[derive(Clone, Copy)]
+pub(crate) struct LinearShape {
+    pub out: usize,
+    pub inside: usize,
+    pub bias: bool,
+    /// The weight lies as (in, out), as GPT-2's do, instead of (out, in).
+    pub transposed: bool,
+}
+
 /// Collects the leaves of one model.
 pub(crate) struct Builder<'a, B: Backend> {
     pub backend: &'a B,
@@ -40,8 +50,10 @@ pub(crate) struct Builder<'a, B: Backend> {
     trainable: &'a Trainable,
     /// Which modules get an adapter.
     matcher: Option<Matcher>,
-    /// The family's prefix, which some published files leave out.
-    base_prefix: &'static str,
+    /// The family's prefix and those that published files have in its place.
+    prefixes: &'static [&'static str],
+    /// Every name that was looked for.
+    asked: BTreeSet<String>,
     pub parameters: Vec<Parameter<B>>,
     /// Paths of the linear maps with an adapter, and of those without.
     adapted: Vec<String>,
@@ -54,11 +66,12 @@ impl<'a, B: Backend> Builder<'a, B> {
         backend: &'a B,
         source: &'a WeightSource,
         trainable: &'a Trainable,
-        base_prefix: &'static str,
+        prefixes: &'static [&'static str],
     ) -> Result<Self> {
         let matcher = if let Trainable::Lora(spec) = trainable { Some(spec.matcher()?) } else { None };
         let (parameters, adapted, plain, offered) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
-        Ok(Self { backend, source, trainable, matcher, base_prefix, parameters, adapted, plain, offered })
+        let asked = BTreeSet::new();
+        Ok(Self { backend, source, trainable, matcher, prefixes, asked, parameters, adapted, plain, offered })
     }
 
     /// A matrix such as an embedding.
@@ -86,20 +99,30 @@ impl<'a, B: Backend> Builder<'a, B> {
 
     /// The linear map at a module path, with an adapter where the path is a target.
     pub fn projection(&mut self, path: String, out: usize, inside: usize, bias: bool) -> Result<Projection<B>> {
-        let weight = self.matrix(format!("{path}.weight"), out, inside)?;
+        self.linear(path, LinearShape { out, inside, bias, transposed: false })
+    }
+
+    /// [`Builder::projection`] of a weight that may lie transposed.
+    pub fn linear(&mut self, path: String, shape: LinearShape) -> Result<Projection<B>> {
+        let LinearShape { out, inside, bias, .. } = shape;
+        let name = format!("{path}.weight");
+        let transposed =
+            shape.transposed && !matches!(self.source, WeightSource::Files(files) if files.is_upright(&name));
+        let (rows, cols) = if transposed { (inside, out) } else { (out, inside) };
+        let weight = self.matrix(name, rows, cols)?;
         let bias = if bias { Some(self.vector(format!("{path}.bias"), out)?) } else { None };
         self.offered.insert(last_name(&path).to_owned());
-        let adapter = self.adapter_at(path, &weight, (out, inside))?;
-        Ok(Projection { weight, bias, adapter })
+        let adapter = self.adapter_at(path, &weight, LinearShape { transposed, ..shape })?;
+        Ok(Projection { weight, transposed, bias, adapter, merged: None })
     }
 
     /// The adapter of the linear map at a module path, where the path is a target.
-    fn adapter_at(&mut self, path: String, weight: &Leaf<B>, dims: (usize, usize)) -> Result<Option<Adapter<B>>> {
+    fn adapter_at(&mut self, path: String, weight: &Leaf<B>, shape: LinearShape) -> Result<Option<Adapter<B>>> {
         if let (Trainable::Lora(spec), Some(matcher)) = (self.trainable, &self.matcher)
             && matcher.covers(&path)
         {
             let (rank, scale) = matcher.rank_and_scale(&path);
-            let adapter = self.adapter((spec, rank, scale), &path, weight, dims)?;
+            let adapter = self.adapter((spec, rank, scale), &path, weight, shape)?;
             self.adapted.push(path);
             return Ok(Some(adapter));
         }
@@ -118,9 +141,11 @@ impl<'a, B: Backend> Builder<'a, B> {
                 self.plain.push(path.to_owned());
                 None
             }
-            _ => self.adapter_at(path.to_owned(), &weight, (out, inside))?,
+            _ => {
+                self.adapter_at(path.to_owned(), &weight, LinearShape { out, inside, bias: true, transposed: false })?
+            }
         };
-        Ok(Projection { weight, bias, adapter })
+        Ok(Projection { weight, transposed: false, bias, adapter, merged: None })
     }
 
     /// A linear map of the head: with LoRA it is trained and saved whole. Where the base has none, it starts from fresh
@@ -129,7 +154,7 @@ impl<'a, B: Backend> Builder<'a, B> {
         let weight = self.head_matrix(&format!("{path}.weight"), out, inside, start)?;
         let bias = FreshHead { deviation: 0.0, ..start };
         let bias = self.head_leaf(format!("{path}.bias"), (1, out), vec![out], bias)?;
-        Ok(Projection { weight, bias: Some(bias), adapter: None })
+        Ok(Projection { weight, transposed: false, bias: Some(bias), adapter: None, merged: None })
     }
 
     /// The weight of a head without a bias; see [`Builder::head`].
@@ -144,7 +169,7 @@ impl<'a, B: Backend> Builder<'a, B> {
         dims: Vec<usize>,
         FreshHead { seed, deviation }: FreshHead,
     ) -> Result<Leaf<B>> {
-        let stored = match self.source.find(&self.spellings(&name), rows, cols) {
+        let stored = match self.find(&name, rows, cols) {
             // The file's classifier has another number of classes than the examples: training replaces it.
             Err(ModelError::WeightShape { .. }) if *self.trainable != Trainable::Nothing => None,
             Err(ModelError::WeightShape { path, expected, found, .. }) if expected.get(1) == found.get(1) => {
@@ -169,7 +194,7 @@ impl<'a, B: Backend> Builder<'a, B> {
     }
 
     fn leaf(&mut self, name: String, rows: usize, cols: usize, dims: Vec<usize>) -> Result<Leaf<B>> {
-        let matrix = self.source.find(&self.spellings(&name), rows, cols)?;
+        let matrix = self.find(&name, rows, cols)?;
         let missing = || ModelError::MissingWeight { path: self.source.folder().to_owned(), name: name.clone() };
         let weight = self.backend.weight(&matrix.ok_or_else(missing)?)?;
         Ok(match self.trainable {
@@ -195,7 +220,7 @@ impl<'a, B: Backend> Builder<'a, B> {
         (spec, rank, scale): (&LoraSpec, usize, f32),
         path: &str,
         weight: &Leaf<B>,
-        (out, inside): (usize, usize),
+        LinearShape { out, inside, transposed, .. }: LinearShape,
     ) -> Result<Adapter<B>> {
         let (a_name, b_name) =
             (format!("{PEFT_PREFIX}{path}.lora_A.weight"), format!("{PEFT_PREFIX}{path}.lora_B.weight"));
@@ -207,24 +232,40 @@ impl<'a, B: Backend> Builder<'a, B> {
         self.parameters.push(Parameter { name: a_name, dims: vec![rank, inside], value: a });
         self.parameters.push(Parameter { name: b_name, dims: vec![out, rank], value: b });
         let magnitude = match weight {
-            Leaf::Frozen(weight) if spec.dora => Some(self.magnitude(path, weight)?),
+            Leaf::Frozen(weight) if spec.dora => Some(self.magnitude(path, weight, transposed)?),
             _ => None,
         };
         Ok(Adapter { a: first, b: first + 1, scale, magnitude })
     }
 
-    fn magnitude(&mut self, path: &str, weight: &B::Tensor) -> Result<Magnitude<B>> {
-        let squares = row_squares(self.backend, weight)?;
+    fn magnitude(&mut self, path: &str, weight: &B::Tensor, transposed: bool) -> Result<Magnitude<B>> {
+        let squares = output_squares(self.backend, weight, transposed)?;
         let value = self.backend.upload(squares.iter().map(|s| s.sqrt() as f32).collect(), 1, squares.len())?;
         let name = format!("{PEFT_PREFIX}{path}.lora_magnitude_vector");
         self.parameters.push(Parameter { name, dims: vec![squares.len()], value });
         Ok(Magnitude::new(self.parameters.len() - 1, squares))
     }
 
-    /// The names under which a tensor may be stored.
-    fn spellings(&self, name: &str) -> Vec<String> {
-        let short = name.strip_prefix(self.base_prefix).filter(|_| !self.base_prefix.is_empty());
-        std::iter::once(name).chain(short).map(str::to_owned).collect()
+    /// The tensor, under whichever of its names it is stored.
+    fn find(&mut self, name: &str, rows: usize, cols: usize) -> Result<Option<HostMatrix>> {
+        let names = spellings(self.prefixes, name);
+        self.asked.extend(names.iter().cloned());
+        self.source.find(&names, rows, cols)
+    }
+
+    /// Checks that the files hold nothing that the model has no place for: a weight that is silently left out would make it
+    /// another model. Names that `superfluous` accepts are known to be of no use here.
+    pub fn check_leftovers(&self, superfluous: impl Fn(&str) -> bool) -> Result<()> {
+        let WeightSource::Files(files) = self.source else { return Ok(()) };
+        let left: Vec<&str> = files.names().filter(|name| !self.asked.contains(*name) && !superfluous(name)).collect();
+        match left.first() {
+            None => Ok(()),
+            Some(first) => Err(ModelError::LeftoverWeights {
+                path: self.source.folder().to_owned(),
+                first: (*first).to_owned(),
+                n_names: left.len(),
+            }),
+        }
     }
 
     /// Checks that every target named something, and returns the parameters with the names of the adapted modules.

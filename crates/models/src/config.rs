@@ -4,6 +4,7 @@
 mod decoders;
 mod encoders;
 mod keys;
+mod ropes;
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use lorikeet_kernels::Activation;
 use serde_json::{Map, Value};
 
 use self::{
-    decoders::decoder,
+    decoders::{DECODERS, Family},
     encoders::{albert, bert, distilbert, roberta},
     keys::Keys,
 };
@@ -96,17 +97,39 @@ pub enum RopeScaling {
     },
 }
 
+/// Where the modules of a decoder stand and what they are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// As in Llama, which nearly every family follows.
+    Llama,
+    /// As in Llama, inside a model that also sees pictures: `model.language_model`.
+    LanguageModel,
+    /// As in GPT-2.
+    Gpt2,
+}
+
+/// What differs between the blocks of one decoder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayerSpec {
+    /// A token sees only so many tokens back, itself counted.
+    pub window: Option<usize>,
+    /// Which of the decoder's rotary embeddings turns queries and keys.
+    pub rope: Option<usize>,
+}
+
 /// A pre-norm decoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DecoderSpec {
+    /// Names of the tensors.
+    pub naming: Naming,
     /// Entries of the embedding.
     pub vocabulary: usize,
     /// Channels of a token, `C`.
     pub width: usize,
     /// Channels inside the feed-forward part.
     pub inner: usize,
-    /// Blocks.
-    pub layers: usize,
+    /// The blocks.
+    pub layers: Vec<LayerSpec>,
     /// Query heads, `H`.
     pub heads: usize,
     /// Key/value heads, `G`.
@@ -115,23 +138,41 @@ pub struct DecoderSpec {
     pub head_dim: usize,
     /// Longest text, in tokens.
     pub max_positions: usize,
+    /// Multiplies the embedding of a token.
+    pub embedding_scale: Option<f32>,
+    /// An embedding of its own for each position is added.
+    pub learned_positions: bool,
+    /// Rotary embeddings, from which each block chooses.
+    pub ropes: Vec<Rope>,
     /// The norms.
     pub norm: NormKind,
     /// Added to the mean square (or the variance) in norms.
     pub norm_eps: f32,
-    /// Rotary embedding.
-    pub rope: Rope,
+    /// Norms not only before attention and feed-forward part but also of what they add.
+    pub norm_after: bool,
+    /// Norm on each head's queries and keys.
+    pub qk_norm: bool,
+    /// Multiplies the scores of attention.
+    pub score_scale: f32,
+    /// A score `s` becomes `cap tanh(s / cap)`.
+    pub score_cap: Option<f32>,
+    /// The same for logits.
+    pub logit_cap: Option<f32>,
+    /// Queries, keys and values come from one weight, and so do gate and up.
+    pub fused: bool,
+    /// The feed-forward part has a gate.
+    pub gated: bool,
+    /// Weights of the blocks lie as `in` x `out`.
+    pub transposed: bool,
     /// Bias on queries, keys and values.
     pub qkv_bias: bool,
     /// Bias on the attention's output.
     pub output_bias: bool,
     /// Bias in the feed-forward part.
     pub mlp_bias: bool,
-    /// Norm on each head's queries and keys.
-    pub qk_norm: bool,
     /// The head uses the embedding's weights.
     pub tied: bool,
-    /// Non-linearity of the gate.
+    /// Non-linearity of the feed-forward part.
     pub activation: Activation,
 }
 
@@ -217,9 +258,13 @@ pub struct ModelConfig {
     pub raw: Map<String, Value>,
 }
 
-/// Families that are built.
-pub(crate) const FAMILIES: [&str; 8] =
-    ["llama", "qwen2", "qwen3", "bert", "distilbert", "roberta", "xlm-roberta", "albert"];
+/// The encoders that are built.
+const ENCODERS: [&str; 5] = ["bert", "distilbert", "roberta", "xlm-roberta", "albert"];
+
+/// The families that are built, as `model_type` names them.
+pub fn families() -> impl Iterator<Item = &'static str> {
+    DECODERS.iter().map(|family| family.model_type).chain(ENCODERS)
+}
 
 impl ModelConfig {
     /// Reads `config.json` in `folder`, or the metadata of the GGUF file that `folder` is or holds. With `labels` the model
@@ -257,12 +302,11 @@ impl ModelConfig {
         }
         let label_names = label_names(&raw);
         let architecture = match model_type.as_str() {
-            "llama" | "qwen2" | "qwen3" => Architecture::Decoder(decoder(&keys)?),
             "bert" => Architecture::Encoder(bert(&keys)?),
             "distilbert" => Architecture::Encoder(distilbert(&keys)?),
             "roberta" | "xlm-roberta" => Architecture::Encoder(roberta(&keys)?),
             "albert" => Architecture::Encoder(albert(&keys)?),
-            _ => return Err(ModelError::UnknownFamily { model_type, known: FAMILIES.join(", ") }),
+            _ => Architecture::Decoder(decoder(&keys)?.spec(&keys)?),
         };
         keys.check(&architecture)?;
         let gives_labels = matches!(architecture, Architecture::Encoder(_)) || is_classifier(&raw);
@@ -314,19 +358,7 @@ impl ModelConfig {
     /// many blocks with weights of their own there are.
     pub fn linears(&self) -> (Vec<(&'static str, usize, usize)>, usize) {
         match &self.architecture {
-            Architecture::Decoder(d) => {
-                let (q, kv) = (d.heads * d.head_dim, d.kv_heads * d.head_dim);
-                let maps = vec![
-                    ("q_proj", q, d.width),
-                    ("k_proj", kv, d.width),
-                    ("v_proj", kv, d.width),
-                    ("o_proj", d.width, q),
-                    ("gate_proj", d.inner, d.width),
-                    ("up_proj", d.inner, d.width),
-                    ("down_proj", d.width, d.inner),
-                ];
-                (maps, d.layers)
-            }
+            Architecture::Decoder(d) => (DecoderNames::of(d.naming).linears(d), d.layers.len()),
             Architecture::Encoder(e) => {
                 let (c, i) = (e.width, e.inner);
                 let sizes = [(c, c), (c, c), (c, c), (c, c), (i, c), (c, i)];
@@ -384,6 +416,27 @@ fn is_classifier(raw: &Map<String, Value>) -> bool {
     let classes = raw.get("architectures").and_then(Value::as_array).into_iter().flatten();
     classes.filter_map(Value::as_str).any(|class| class.ends_with("ForSequenceClassification"))
 }
+
+/// The family of a decoder. One that is not listed is read as the one whose class its file names, provided that the file
+/// says nothing which that class does not know: a key more may be a computation more.
+fn decoder(keys: &Keys<'_>) -> Result<&'static Family> {
+    if let Some(family) = DECODERS.iter().find(|family| family.model_type == keys.model_type) {
+        return Ok(family);
+    }
+    let named = |family: &&Family| keys.classes().any(|class| family.covers(class));
+    match DECODERS.iter().find(named) {
+        Some(family) => family.knows_all(keys).map(|()| family),
+        None => {
+            let likeness = |name: &&str| (strsim::jaro_winkler(name, keys.model_type) * 1000.0) as u32;
+            let closest = families().max_by_key(likeness).filter(|name| likeness(name) >= ALIKE);
+            let known = families().collect::<Vec<_>>().join(", ");
+            Err(ModelError::UnknownFamily { model_type: keys.model_type.to_owned(), closest, known })
+        }
+    }
+}
+
+/// Names that are alike enough, in thousandths, to be taken for one another.
+const ALIKE: u32 = 750;
 
 fn label_names(raw: &Map<String, Value>) -> Vec<String> {
     let Some(map) = raw.get("id2label").and_then(Value::as_object) else { return Vec::new() };

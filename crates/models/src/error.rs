@@ -55,10 +55,12 @@ pub enum ModelError {
         problem: String,
     },
     /// A family that is not built.
-    #[error("`{model_type}` is not a model family that Lorikeet knows; known are {known}")]
+    #[error("`{model_type}` is not a model family that Lorikeet knows{}; known are {known}", closest.map(|name| format!(" (the closest is `{name}`)")).unwrap_or_default())]
     UnknownFamily {
         /// What the configuration calls itself.
         model_type: String,
+        /// The known family whose name is most like it.
+        closest: Option<&'static str>,
         /// The families that are known, as a list for reading.
         known: String,
     },
@@ -89,6 +91,16 @@ pub enum ModelError {
         path: PathBuf,
         /// Name of the weight.
         name: String,
+    },
+    /// Weights that the model has no place for.
+    #[error("`{}` holds {n_names} weights that a model of its configuration has no place for, such as `{first}`; computing without them would not be the model that was published", path.display())]
+    LeftoverWeights {
+        /// The model's folder.
+        path: PathBuf,
+        /// Name of the first.
+        first: String,
+        /// How many there are.
+        n_names: usize,
     },
     /// A weight of another shape than the configuration says.
     #[error("the weight `{name}` in `{}` has shape {found:?} where the configuration asks for {expected:?}; `config.json` and the weights are not of one model", path.display())]

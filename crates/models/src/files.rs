@@ -143,6 +143,11 @@ impl ModelFiles {
         self.tensors.get(name).map(|e| e.shape.as_slice())
     }
 
+    /// Whether a weight that Hugging Face stores transposed lies here with its outputs as rows, as in GGUF.
+    pub(crate) fn is_upright(&self, name: &str) -> bool {
+        self.tensors.get(name).is_some_and(|e| e.change.0 == Change::Transposed)
+    }
+
     /// The tensor `name` as rows and columns: a vector is one row, more than two dimensions are folded into the columns.
     ///
     /// # Errors

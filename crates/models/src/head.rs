@@ -22,13 +22,15 @@ const ROWS_PER_CHUNK: (usize, usize) = (64, 1024);
 pub(crate) struct CausalHead<B: Backend> {
     norm: Norm<B>,
     weight: Option<Leaf<B>>,
+    cap: Option<f32>,
     rows_per_chunk: usize,
 }
 
 impl<B: Backend> CausalHead<B> {
     /// With `classes` the head of a classifier, which is trained and saved whole, without one that of the vocabulary.
     pub fn new(b: &mut Builder<'_, B>, spec: &DecoderSpec, classes: Option<(usize, FreshHead)>) -> Result<Self> {
-        let norm = Norm::new(b, spec.norm, DecoderNames::FINAL_NORM, spec.width, spec.norm_eps)?;
+        let names = DecoderNames::of(spec.naming);
+        let norm = Norm::new(b, spec.norm, &names.path(names.final_norm), spec.width, spec.norm_eps)?;
         let name = |module: &str| format!("{module}.weight");
         let weight = match classes {
             Some((n, start)) => Some(b.head_matrix(&name(DecoderNames::SCORE), n, spec.width, start)?),
@@ -38,14 +40,18 @@ impl<B: Backend> CausalHead<B> {
         let (least, most) = ROWS_PER_CHUNK;
         let n_logits = classes.map_or(spec.vocabulary, |(n, _)| n);
         let rows_per_chunk = (LOGITS_PER_CHUNK / n_logits.max(1)).clamp(least, most);
-        Ok(Self { norm, weight, rows_per_chunk })
+        Ok(Self { norm, weight, cap: spec.logit_cap.filter(|_| classes.is_none()), rows_per_chunk })
     }
 
     /// Logits (N, V) of hidden rows (N, C), or (N, K) of K classes.
     pub fn logits(&self, ctx: Context<'_, B>, embedding: &Leaf<B>, hidden: &B::Tensor) -> Result<B::Tensor> {
         let n = self.norm.forward(ctx, hidden)?;
         let weight = self.weight.as_ref().unwrap_or(embedding);
-        Ok(ctx.backend.matmul_nt(&n, weight.get(ctx))?)
+        let mut logits = ctx.backend.matmul_nt(&n, weight.get(ctx))?;
+        if let Some(cap) = self.cap {
+            ctx.backend.softcap(&mut logits, cap)?;
+        }
+        Ok(logits)
     }
 
     /// Sum of the objective's losses over supervised rows; with `grads`, also the gradient (N, C) of `scale` times that sum.
@@ -68,8 +74,19 @@ impl<B: Backend> CausalHead<B> {
             let n = self.norm.forward(ctx, &x)?;
             let weight = self.weight.as_ref().unwrap_or(embedding);
             let mut logits = be.matmul_nt(&n, weight.get(ctx))?;
+            if let Some(cap) = self.cap {
+                be.softcap(&mut logits, cap)?;
+            }
+            // The loss leaves its gradient where the logits were.
+            let capped = match (self.cap, &grads) {
+                (Some(cap), Some(_)) => Some((cap, be.duplicate(&logits)?)),
+                _ => None,
+            };
             sum += be.cross_entropy(&mut logits, &chosen, objective, scale)?;
             let (Some(grads), Some(dhidden)) = (grads.as_deref_mut(), dhidden.as_mut()) else { continue };
+            if let Some((cap, capped)) = capped {
+                be.softcap_backward(&capped, &mut logits, cap)?;
+            }
             if let Some(dw) = weight.gradient(grads) {
                 be.add_matmul_tn(dw, 1.0, &logits, &n)?;
             }

@@ -16,6 +16,7 @@ mod decoder;
 mod encoder;
 mod error;
 pub mod export;
+mod fan;
 mod files;
 pub mod gguf;
 mod head;
@@ -34,7 +35,10 @@ pub use adapter::AdapterConfig;
 pub use adapter_files::{AdapterFiles, AdapterForm, AdapterTensor, Update};
 pub use build::Trainable;
 pub use cache::KeyValueCache;
-pub use config::{Architecture, DecoderSpec, EncoderFamily, EncoderSpec, ModelConfig, Rope, RopeScaling, Task};
+pub use config::{
+    Architecture, DecoderSpec, EncoderFamily, EncoderSpec, LayerSpec, ModelConfig, Naming, Rope, RopeScaling, Task,
+    families,
+};
 pub use error::{ModelError, Result};
 pub use files::{ModelFiles, WeightSource, hash_folder};
 pub use leaf::{Gradients, Parameter};

@@ -12,7 +12,7 @@ use crate::{
     decoder::Decoder,
     encoder::Encoder,
     leaf::{Context, Gradients},
-    names::base_prefix,
+    names::{DecoderNames, base_prefixes},
     projection::Projection,
     tokens::{LossSum, Recompute, Tokens},
 };
@@ -68,11 +68,15 @@ impl<B: Backend> Model<B> {
                     .to_owned(),
             });
         }
-        let mut builder = Builder::new(&backend, source, trainable, base_prefix(&config.architecture))?;
+        let mut builder = Builder::new(&backend, source, trainable, base_prefixes(&config.architecture))?;
         let start = FreshHead { seed, deviation: config.initial_deviation };
         let body = match &config.architecture {
             Architecture::Decoder(spec) => {
-                Body::Decoder(Decoder::new(&mut builder, spec, config.labels.map(|n| (n, start)))?)
+                let classes = config.labels.map(|n| (n, start));
+                let decoder = Decoder::new(&mut builder, spec, classes)?;
+                let headless = spec.tied || classes.is_some();
+                builder.check_leftovers(|name| DecoderNames::of(spec.naming).is_superfluous(name, headless))?;
+                Body::Decoder(decoder)
             }
             Architecture::Encoder(spec) => {
                 let encoder = Encoder::new(&mut builder, spec)?;
@@ -238,6 +242,11 @@ impl<B: Backend> Model<B> {
         self.body.projections().try_for_each(|p| p.merge(ctx))
     }
 
+    /// Takes every adapter out of its weight again: the model is what it was before [`Model::merge`].
+    pub fn unmerge(&mut self) {
+        self.body.projections().for_each(Projection::unmerge);
+    }
+
     fn check(&self, tokens: &Tokens) -> Result<()> {
         let (longest, limit) = (tokens.longest(), self.config.max_positions());
         if longest > limit {
@@ -383,7 +392,7 @@ impl<B: Backend> Model<B> {
     pub fn cache(&self, capacity: usize) -> Result<KeyValueCache<B>> {
         let spec = &self.decoder()?.spec;
         let capacity = capacity.min(spec.max_positions);
-        KeyValueCache::new(&self.backend, spec.layers, spec.kv_heads * spec.head_dim, capacity)
+        KeyValueCache::new(&self.backend, spec.layers.len(), spec.kv_heads * spec.head_dim, capacity)
     }
 
     /// Reads `ids` after what the cache holds and returns the logits (V) of the token that follows the last one.

@@ -1,35 +1,165 @@
 //! Where the modules of each family stand in the Hugging Face class, which names the tensors on disk and the keys of a
 //! PEFT adapter.
 
-use crate::config::{Architecture, EncoderFamily};
+use crate::config::{Architecture, DecoderSpec, EncoderFamily, Naming};
 
-/// What stands before the modules of a family's body, and is left out where a body was published alone.
-pub(crate) fn base_prefix(architecture: &Architecture) -> &'static str {
+/// What stands before the modules of a family's body: first in its own class, then in published files, which may have
+/// something else there or nothing.
+pub(crate) fn base_prefixes(architecture: &Architecture) -> &'static [&'static str] {
     match architecture {
-        Architecture::Decoder(_) => "model.",
-        Architecture::Encoder(e) => EncoderNames::of(e.family).base,
+        Architecture::Decoder(d) => DecoderNames::of(d.naming).bases,
+        Architecture::Encoder(e) => EncoderNames::of(e.family).bases,
     }
 }
 
-/// Module paths of a decoder block below `model.layers.{i}`; Llama, Qwen2 and Qwen3 share them.
-pub(crate) struct DecoderNames;
+/// The first of [`base_prefixes`].
+pub(crate) fn base_prefix(architecture: &Architecture) -> &'static str {
+    base_prefixes(architecture).first().copied().unwrap_or_default()
+}
+
+/// Every name under which published files may hold what a class calls `name`.
+pub(crate) fn spellings(prefixes: &'static [&'static str], name: &str) -> Vec<String> {
+    let (own, others) = prefixes.split_first().map_or(("", prefixes), |(own, others)| (*own, others));
+    let rest = name.strip_prefix(own).filter(|_| !own.is_empty());
+    let others = rest.into_iter().flat_map(|rest| others.iter().map(move |other| format!("{other}{rest}")));
+    std::iter::once(name.to_owned()).chain(others).collect()
+}
+
+/// Module paths of a decoder.
+pub(crate) struct DecoderNames {
+    /// The prefixes of everything but the head. The first is the class's own; published files may have another or none.
+    pub bases: &'static [&'static str],
+    pub embedding: &'static str,
+    /// The table of positions, where positions are learned.
+    pub positions: &'static str,
+    layers: &'static str,
+    pub attention_norm: &'static str,
+    /// Queries, keys and values.
+    pub qkv: [&'static str; 3],
+    /// All three in one weight.
+    pub fused_qkv: &'static str,
+    pub query_norm: &'static str,
+    pub key_norm: &'static str,
+    pub attention_output: &'static str,
+    /// The norm before the feed-forward part, where nothing is normed after attention.
+    pub mlp_norm: &'static str,
+    pub gate: &'static str,
+    pub up: &'static str,
+    /// Gate and up in one weight.
+    pub fused_gate_up: &'static str,
+    pub down: &'static str,
+    pub final_norm: &'static str,
+    /// Tensors that published files hold beside the weights, by the ends of their names.
+    superfluous: &'static [&'static str],
+    /// They may hold what sees pictures, too.
+    pictures: bool,
+}
+
+const LLAMA: DecoderNames = DecoderNames {
+    bases: &["model.", ""],
+    embedding: "embed_tokens",
+    positions: "embed_positions",
+    layers: "layers",
+    attention_norm: "input_layernorm",
+    qkv: ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+    fused_qkv: "self_attn.qkv_proj",
+    query_norm: "self_attn.q_norm",
+    key_norm: "self_attn.k_norm",
+    attention_output: "self_attn.o_proj",
+    mlp_norm: "post_attention_layernorm",
+    gate: "mlp.gate_proj",
+    up: "mlp.up_proj",
+    fused_gate_up: "mlp.gate_up_proj",
+    down: "mlp.down_proj",
+    final_norm: "norm",
+    superfluous: &[".rotary_emb.inv_freq"],
+    pictures: false,
+};
+
+const LANGUAGE_MODEL: DecoderNames =
+    DecoderNames { bases: &["model.language_model.", "language_model.model."], pictures: true, ..LLAMA };
+
+const GPT2: DecoderNames = DecoderNames {
+    bases: &["transformer.", ""],
+    embedding: "wte",
+    positions: "wpe",
+    layers: "h",
+    attention_norm: "ln_1",
+    qkv: ["attn.q_attn", "attn.k_attn", "attn.v_attn"],
+    fused_qkv: "attn.c_attn",
+    query_norm: "attn.q_norm",
+    key_norm: "attn.k_norm",
+    attention_output: "attn.c_proj",
+    mlp_norm: "ln_2",
+    gate: "mlp.c_gate",
+    up: "mlp.c_fc",
+    fused_gate_up: "mlp.c_gate_fc",
+    down: "mlp.c_proj",
+    final_norm: "ln_f",
+    superfluous: &[".attn.bias", ".attn.masked_bias"],
+    pictures: false,
+};
+
+/// What a model that sees pictures has besides its decoder.
+const PICTURES: [&str; 4] =
+    ["vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."];
 
 impl DecoderNames {
-    pub const EMBEDDING: &str = "model.embed_tokens";
-    pub const FINAL_NORM: &str = "model.norm";
+    /// The projection onto the vocabulary, in every family.
     pub const HEAD: &str = "lm_head";
     /// The head of a decoder that gives labels, in every family.
     pub const SCORE: &str = "score";
+    /// Norms of what attention and feed-forward part add, and of what the latter reads, in families that have all three.
+    pub const AROUND: [&str; 3] =
+        ["post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"];
 
-    pub fn block(i: usize, module: &str) -> String {
-        format!("model.layers.{i}.{module}")
+    pub fn of(naming: Naming) -> &'static Self {
+        match naming {
+            Naming::Llama => &LLAMA,
+            Naming::LanguageModel => &LANGUAGE_MODEL,
+            Naming::Gpt2 => &GPT2,
+        }
+    }
+
+    /// The linear maps of a block in the order of the forward pass: the ends of their paths, rows and columns.
+    pub fn linears(&self, spec: &DecoderSpec) -> Vec<(&'static str, usize, usize)> {
+        let (q, kv, c, inner) = (spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.width, spec.inner);
+        let [query, key, value] = self.qkv;
+        let attention = match spec.fused {
+            true => vec![(self.fused_qkv, q + 2 * kv, c)],
+            false => vec![(query, q, c), (key, kv, c), (value, kv, c)],
+        };
+        let feed_forward = match (spec.gated, spec.fused) {
+            (false, _) => vec![(self.up, inner, c)],
+            (true, true) => vec![(self.fused_gate_up, 2 * inner, c)],
+            (true, false) => vec![(self.gate, inner, c), (self.up, inner, c)],
+        };
+        let outputs = [vec![(self.attention_output, c, q)], feed_forward, vec![(self.down, c, inner)]];
+        attention.into_iter().chain(outputs.into_iter().flatten()).collect()
+    }
+
+    /// Whether published files may hold a tensor of this name that is not needed.
+    pub fn is_superfluous(&self, name: &str, tied: bool) -> bool {
+        let copy = tied && name.rsplit("language_model.").next() == Some("lm_head.weight");
+        let picture = self.pictures && PICTURES.iter().any(|part| name.starts_with(part));
+        copy || picture || self.superfluous.iter().any(|end| name.ends_with(end))
+    }
+
+    /// The path of a module outside the blocks.
+    pub fn path(&self, module: &str) -> String {
+        format!("{}{module}", self.bases.first().copied().unwrap_or_default())
+    }
+
+    /// The path of a module in block `i`.
+    pub fn block(&self, i: usize, module: &str) -> String {
+        self.path(&format!("{}.{i}.{module}", self.layers))
     }
 }
 
 /// Module paths of an encoder.
 pub(crate) struct EncoderNames {
-    /// The family's prefix; published encoders without a head leave it out.
-    pub base: &'static str,
+    /// The family's prefix; published encoders without a head have none.
+    pub bases: &'static [&'static str],
     pub word: &'static str,
     pub position: &'static str,
     pub token_type: Option<&'static str>,
@@ -55,7 +185,7 @@ pub(crate) struct EncoderNames {
 }
 
 const BERT: EncoderNames = EncoderNames {
-    base: "bert.",
+    bases: &["bert.", ""],
     word: "bert.embeddings.word_embeddings",
     position: "bert.embeddings.position_embeddings",
     token_type: Some("bert.embeddings.token_type_embeddings"),
@@ -76,7 +206,7 @@ const BERT: EncoderNames = EncoderNames {
 };
 
 const DISTILBERT: EncoderNames = EncoderNames {
-    base: "distilbert.",
+    bases: &["distilbert.", ""],
     word: "distilbert.embeddings.word_embeddings",
     position: "distilbert.embeddings.position_embeddings",
     token_type: None,
@@ -98,7 +228,7 @@ const DISTILBERT: EncoderNames = EncoderNames {
 
 /// RoBERTa and XLM-RoBERTa: BERT's blocks under another prefix, with a head of two layers.
 const ROBERTA: EncoderNames = EncoderNames {
-    base: "roberta.",
+    bases: &["roberta.", ""],
     word: "roberta.embeddings.word_embeddings",
     position: "roberta.embeddings.position_embeddings",
     token_type: Some("roberta.embeddings.token_type_embeddings"),
@@ -110,7 +240,7 @@ const ROBERTA: EncoderNames = EncoderNames {
 };
 
 const ALBERT: EncoderNames = EncoderNames {
-    base: "albert.",
+    bases: &["albert.", ""],
     word: "albert.embeddings.word_embeddings",
     position: "albert.embeddings.position_embeddings",
     token_type: Some("albert.embeddings.token_type_embeddings"),

@@ -19,8 +19,12 @@ use crate::{
 /// A linear map from `in` to `out` channels.
 pub struct Projection<B: Backend> {
     pub(crate) weight: Leaf<B>,
+    /// The weight lies as (in, out), as GPT-2's does, instead of (out, in).
+    pub(crate) transposed: bool,
     pub(crate) bias: Option<Leaf<B>>,
     pub(crate) adapter: Option<Adapter<B>>,
+    /// The weight with its update, while the adapter is merged.
+    pub(crate) merged: Option<B::Tensor>,
 }
 
 /// The low-rank update: indices of A (R, in) and B (out, R) among the parameters, and the factor `s`.
@@ -63,14 +67,16 @@ impl<B: Backend> Magnitude<B> {
 
     /// The factors for the present parameters. The norm needs no dense sum: with `w` a row of W and `b` of B,
     /// `‖w + s b A‖² = ‖w‖² + 2 s b·(A w) + s² b·(A Aᵀ b)`.
-    fn factors(&self, ctx: Context<'_, B>, weight: &B::Tensor, adapter: &Adapter<B>) -> Result<&Factors<B::Tensor>> {
+    fn factors(&self, ctx: Context<'_, B>, of: &Projection<B>, adapter: &Adapter<B>) -> Result<&Factors<B::Tensor>> {
         if let Some(known) = self.factors.get() {
             return Ok(known);
         }
         let (be, s) = (ctx.backend, f64::from(adapter.scale));
         let (a, b) = (&ctx.parameters[adapter.a].value, &ctx.parameters[adapter.b].value);
         let (out, rank) = be.shape(b);
-        let aw = be.download(&be.matmul_nt(a, weight)?)?; // (R, out)
+        let weight = of.weight.get(ctx);
+        let aw = if of.transposed { be.matmul_nn(a, weight)? } else { be.matmul_nt(a, weight)? };
+        let aw = be.download(&aw)?; // (R, out)
         let baa = be.download(&be.matmul_nn(b, &be.matmul_nt(a, a)?)?)?; // (out, R)
         let (b, m) = (be.download(b)?, be.download(&ctx.parameters[self.m].value)?);
         let inverse = |o: usize| {
@@ -93,7 +99,12 @@ impl<B: Backend> Magnitude<B> {
 
 impl<B: Backend> Projection<B> {
     fn active(&self, ctx: Context<'_, B>) -> Option<&Adapter<B>> {
-        self.adapter.as_ref().filter(|_| ctx.adapters)
+        self.adapter.as_ref().filter(|_| ctx.adapters && self.merged.is_none())
+    }
+
+    /// What is computed with.
+    fn weight<'a>(&'a self, ctx: Context<'a, B>) -> &'a B::Tensor {
+        self.merged.as_ref().unwrap_or_else(|| self.weight.get(ctx))
     }
 
     /// `y` (N, out) and, with an adapter, what the backward needs of it.
@@ -104,7 +115,8 @@ impl<B: Backend> Projection<B> {
         x: &B::Tensor,
     ) -> Result<(B::Tensor, Option<LowRank<B::Tensor>>)> {
         let be = ctx.backend;
-        let mut y = be.matmul_nt(x, self.weight.get(ctx))?;
+        let weight = self.weight(ctx);
+        let mut y = if self.transposed { be.matmul_nn(x, weight)? } else { be.matmul_nt(x, weight)? };
         let low = match self.active(ctx) {
             Some(adapter) => Some(self.adapt(ctx, adapter, x, &mut y)?),
             None => None,
@@ -128,7 +140,7 @@ impl<B: Backend> Projection<B> {
         be.add_matmul_nt(y, adapter.scale, &low, &ctx.parameters[adapter.b].value)?;
         let Some(magnitude) = &adapter.magnitude else { return Ok(LowRank { low, before: None }) };
         let before = be.duplicate(y)?;
-        be.scale_columns(y, &magnitude.factors(ctx, self.weight.get(ctx), adapter)?.of_output)?;
+        be.scale_columns(y, &magnitude.factors(ctx, self, adapter)?.of_output)?;
         Ok(LowRank { low, before: Some(before) })
     }
 
@@ -147,7 +159,8 @@ impl<B: Backend> Projection<B> {
         }
         let (Some(adapter), Some(low)) = (self.active(ctx), low) else {
             if let Some(dw) = self.weight.gradient(grads) {
-                be.add_matmul_tn(dw, 1.0, dy, x)?;
+                let (left, right) = if self.transposed { (x, dy) } else { (dy, x) };
+                be.add_matmul_tn(dw, 1.0, left, right)?;
             }
             return self.add_product(ctx, dy, dx);
         };
@@ -181,7 +194,7 @@ impl<B: Backend> Projection<B> {
     ) -> Result<Option<B::Tensor>> {
         let (Some(magnitude), Some(before)) = (&adapter.magnitude, &low.before) else { return Ok(None) };
         let be = ctx.backend;
-        let factors = magnitude.factors(ctx, self.weight.get(ctx), adapter)?;
+        let factors = magnitude.factors(ctx, self, adapter)?;
         let mut dm = be.zeros(1, be.shape(dy).1)?;
         be.add_column_products(&mut dm, dy, before)?;
         be.scale_columns(&mut dm, &factors.of_gradient)?;
@@ -192,34 +205,53 @@ impl<B: Backend> Projection<B> {
     }
 
     fn add_product(&self, ctx: Context<'_, B>, dy: &B::Tensor, dx: &mut InputGradient<B::Tensor>) -> Result<()> {
-        let w = self.weight.get(ctx);
-        match dx {
-            InputGradient::Unwanted => {}
-            InputGradient::Empty => *dx = InputGradient::Sum(ctx.backend.matmul_nn(dy, w)?),
-            InputGradient::Sum(sum) => ctx.backend.add_matmul_nn(sum, 1.0, dy, w)?,
+        let (be, w) = (ctx.backend, self.weight(ctx));
+        match (dx, self.transposed) {
+            (InputGradient::Unwanted, _) => {}
+            (dx @ InputGradient::Empty, false) => *dx = InputGradient::Sum(be.matmul_nn(dy, w)?),
+            (dx @ InputGradient::Empty, true) => *dx = InputGradient::Sum(be.matmul_nt(dy, w)?),
+            (InputGradient::Sum(sum), false) => be.add_matmul_nn(sum, 1.0, dy, w)?,
+            (InputGradient::Sum(sum), true) => be.add_matmul_nt(sum, 1.0, dy, w)?,
         }
         Ok(())
     }
 
-    /// Adds `s B A` to the weight, gives its rows their learned length where they have one, and lets go of the adapter. The
-    /// weight becomes 32-bit.
+    /// Computes with the adapted weight in 32 bits from now on, without the adapter: `W + s B A`, its rows with their learned
+    /// length where they have one.
     pub(crate) fn merge(&mut self, ctx: Context<'_, B>) -> Result<()> {
-        let Some(adapter) = &self.adapter else { return Ok(()) };
-        let (be, weight) = (ctx.backend, self.weight.get(ctx));
-        let mut merged = be.duplicate(weight)?;
+        let Some(adapter) = self.active(Context { adapters: true, ..ctx }) else { return Ok(()) };
+        let be = ctx.backend;
+        let mut merged = be.duplicate(self.weight.get(ctx))?;
         let (a, b) = (&ctx.parameters[adapter.a].value, &ctx.parameters[adapter.b].value);
-        be.add_matmul_nn(&mut merged, adapter.scale, b, a)?;
-        if let Some(magnitude) = &adapter.magnitude {
-            let factors = be.download(&magnitude.factors(ctx, weight, adapter)?.of_output)?;
-            let ((rows, cols), mut numbers) = (be.shape(&merged), be.download(&merged)?);
-            for (row, factor) in numbers.chunks_exact_mut(cols.max(1)).zip(factors) {
-                row.iter_mut().for_each(|w| *w *= factor);
-            }
-            merged = be.upload(numbers, rows, cols)?;
+        if self.transposed {
+            // (B A)ᵀ = Aᵀ Bᵀ, and the product with a matrix of ones on its diagonal transposes B.
+            let rank = be.shape(a).0;
+            let unit = (0..rank * rank).map(|i| if i % (rank + 1) == 0 { 1.0 } else { 0.0 }).collect();
+            let b = be.matmul_nt(&be.upload(unit, rank, rank)?, b)?;
+            be.add_matmul_tn(&mut merged, adapter.scale, a, &b)?;
+        } else {
+            be.add_matmul_nn(&mut merged, adapter.scale, b, a)?;
         }
-        self.weight = Leaf::Frozen(merged);
-        self.adapter = None;
+        if let Some(magnitude) = &adapter.magnitude {
+            let factors = &magnitude.factors(ctx, self, adapter)?.of_output;
+            if self.transposed {
+                be.scale_columns(&mut merged, factors)?;
+            } else {
+                let factors = be.download(factors)?;
+                let ((rows, cols), mut numbers) = (be.shape(&merged), be.download(&merged)?);
+                for (row, factor) in numbers.chunks_exact_mut(cols.max(1)).zip(factors) {
+                    row.iter_mut().for_each(|w| *w *= factor);
+                }
+                merged = be.upload(numbers, rows, cols)?;
+            }
+        }
+        self.merged = Some(merged);
         Ok(())
+    }
+
+    /// Computes with the weight as it was and the adapter beside it again.
+    pub(crate) fn unmerge(&mut self) {
+        self.merged = None;
     }
 
     /// Forgets what was computed from the parameters, which are about to change.
@@ -235,16 +267,20 @@ impl<B: Backend> Projection<B> {
     }
 }
 
-/// The sum of squares of each row of a weight of any precision, a few rows at a time.
-pub(crate) fn row_squares<B: Backend>(backend: &B, weight: &B::Tensor) -> Result<Vec<f64>> {
+/// The sum of squares of the numbers that make each output of a weight of any precision, a few rows at a time: of each row,
+/// or of each column of a `transposed` one.
+pub(crate) fn output_squares<B: Backend>(backend: &B, weight: &B::Tensor, transposed: bool) -> Result<Vec<f64>> {
     const ROWS: usize = 256;
     let (rows, cols) = backend.shape(weight);
-    let mut squares = Vec::with_capacity(rows);
+    let mut squares = vec![0.0; if transposed { cols } else { rows }];
     for first in (0..rows).step_by(ROWS) {
         let chosen: Vec<u32> = (first..rows.min(first + ROWS)).map(|row| row as u32).collect();
         let numbers = backend.download(&backend.gather_rows(weight, &chosen)?)?;
-        let square = |row: &[f32]| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
-        squares.extend(numbers.chunks_exact(cols.max(1)).map(square));
+        for (row, numbers) in numbers.chunks_exact(cols.max(1)).enumerate() {
+            for (col, v) in numbers.iter().enumerate() {
+                squares[if transposed { col } else { first + row }] += f64::from(*v).powi(2);
+            }
+        }
     }
     Ok(squares)
 }

@@ -60,6 +60,7 @@ impl<B: Backend> Model<B> {
             base_model: base_model.to_owned(),
             task_type: task_type.to_owned(),
             modules_to_save: modules_to_save.iter().map(|s| (*s).to_owned()).collect(),
+            fan_in_fan_out: matches!(&self.config().architecture, Architecture::Decoder(d) if d.transposed),
         };
         let path = folder.join("adapter_model.safetensors");
         self.write_parameters(&path, Precision::F32)?;

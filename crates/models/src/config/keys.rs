@@ -5,7 +5,7 @@ use std::path::Path;
 use lorikeet_kernels::Activation;
 use serde_json::{Map, Value};
 
-use super::{Architecture, Rope, RopeScaling};
+use super::Architecture;
 use crate::{ModelError, Result};
 
 const MOST_POSITIONS: usize = 1 << 21;
@@ -53,9 +53,8 @@ impl Keys<'_> {
         self.count_or(key, None)
     }
 
-    /// The longest text: tables are made for all its places at once.
-    pub fn positions(&self) -> Result<usize> {
-        let key = "max_position_embeddings";
+    /// The longest text, in tokens.
+    pub fn positions(&self, key: &'static str) -> Result<usize> {
         match self.count(key)? {
             n if n > MOST_POSITIONS => {
                 Err(self.bad(key, &Value::from(n), "is more than the two million that are built"))
@@ -65,8 +64,33 @@ impl Keys<'_> {
     }
 
     pub fn number(&self, key: &'static str) -> Result<f64> {
-        let v = self.get(key).ok_or_else(|| self.missing(key))?;
-        v.as_f64().filter(|n| n.is_finite() && *n > 0.0).ok_or_else(|| self.bad(key, v, "is not a positive number"))
+        self.number_or_none(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    pub fn number_or_none(&self, key: &'static str) -> Result<Option<f64>> {
+        let positive = |v: &Value| v.as_f64().filter(|n| n.is_finite() && *n > 0.0);
+        let read = |v| positive(v).ok_or_else(|| self.bad(key, v, "is not a positive number"));
+        self.get(key).map(read).transpose()
+    }
+
+    pub fn count_or_none(&self, key: &'static str) -> Result<Option<usize>> {
+        self.get(key).map(|_| self.count(key)).transpose()
+    }
+
+    /// A list with an entry for each of `n` layers, where the file has it.
+    pub fn per_layer<T>(
+        &self,
+        key: &'static str,
+        n: usize,
+        problem: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<Vec<T>>> {
+        let Some(v) = self.get(key) else { return Ok(None) };
+        let Some(entries) = v.as_array().filter(|entries| entries.len() >= n) else {
+            return Err(self.bad(key, v, "is not a list with an entry for each layer"));
+        };
+        let found = entries.iter().take(n).map(|entry| read(entry).ok_or_else(|| self.bad(key, entry, problem)));
+        found.collect::<Result<_>>().map(Some)
     }
 
     pub fn flag(&self, key: &str, default: bool) -> bool {
@@ -88,53 +112,24 @@ impl Keys<'_> {
         }
     }
 
-    /// `rope_parameters` of transformers 5, or `rope_theta` with `rope_scaling` of transformers 4.
-    pub fn rope(&self, head_dim: usize) -> Result<Rope> {
-        let empty = Map::new();
-        let nested = self.get("rope_parameters").or_else(|| self.get("rope_scaling"));
-        let scaling = nested.and_then(Value::as_object).unwrap_or(&empty);
-        let in_scaling = |key: &str| scaling.get(key).and_then(Value::as_f64);
-        let theta = in_scaling("rope_theta").or_else(|| self.get("rope_theta").and_then(Value::as_f64));
-        let theta = theta.unwrap_or(10_000.0);
-        let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
-        let need = |key: &'static str| match scaling.get(key) {
-            None => Err(self.missing(key)),
-            Some(v) => v.as_f64().filter(|n| *n > 0.0).ok_or_else(|| self.bad(key, v, "is not a positive number")),
-        };
-        let scaling = match kind.unwrap_or("default") {
-            "default" => RopeScaling::None,
-            "linear" => RopeScaling::Linear { factor: need("factor")? },
-            "llama3" => RopeScaling::Llama3 {
-                factor: need("factor")?,
-                low_frequency: need("low_freq_factor")?,
-                high_frequency: need("high_freq_factor")?,
-                original_positions: need("original_max_position_embeddings")?,
-            },
-            other => {
-                return Err(self.bad(
-                    "rope_type",
-                    &Value::from(other),
-                    "is not a scaling that is built (default, linear, llama3)",
-                ));
-            }
-        };
-        Ok(Rope { theta, dim: head_dim, scaling })
+    /// The names of the classes that read the file.
+    pub fn classes(&self) -> impl Iterator<Item = &str> {
+        self.get("architectures").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 
     /// Sizes that must fit together.
     pub fn check(&self, architecture: &Architecture) -> Result<()> {
-        let (heads, width, head_dim, kv) = match architecture {
-            Architecture::Decoder(d) => (d.heads, d.heads * d.head_dim, d.head_dim, d.kv_heads),
-            Architecture::Encoder(e) => (e.heads, e.width, e.width / e.heads, e.heads),
+        let (heads, kv) = match architecture {
+            Architecture::Decoder(d) => (d.heads, d.kv_heads),
+            Architecture::Encoder(e) => (e.heads, e.heads),
         };
-        if head_dim * heads != width {
+        if let Architecture::Encoder(e) = architecture
+            && !e.width.is_multiple_of(heads)
+        {
             return Err(self.bad("num_attention_heads", &Value::from(heads), "does not divide the width"));
         }
         if !heads.is_multiple_of(kv) {
             return Err(self.bad("num_key_value_heads", &Value::from(kv), "does not divide `num_attention_heads`"));
-        }
-        if matches!(architecture, Architecture::Decoder(_)) && !head_dim.is_multiple_of(2) {
-            return Err(self.bad("head_dim", &Value::from(head_dim), "is odd; rotary embeddings need pairs"));
         }
         Ok(())
     }

@@ -17,9 +17,9 @@ use safetensors::{Dtype, tensor::View};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    AdapterFiles, ModelConfig, ModelError, ModelFiles, Result, Update,
+    AdapterFiles, Architecture, ModelConfig, ModelError, ModelFiles, Result, Update,
     adapter_files::transpose,
-    names::base_prefix,
+    names::{base_prefix, base_prefixes, spellings},
     save::{classifier_class, copy_companions, encode, insert_labels, pretty, write_file},
 };
 
@@ -156,15 +156,15 @@ impl Merged {
         self.adapter.as_ref()?.updates().find(|update| self.is_weight_of(name, update.module))
     }
 
-    /// Whether `name` is the weight of `module`, whose path may begin with the prefix that the file leaves out.
+    /// Whether `name` is the weight of `module`, which the file may call by another prefix or none.
     fn is_weight_of(&self, name: &str, module: &str) -> bool {
         let Some(path) = name.strip_suffix(".weight") else { return false };
-        path == module || module.strip_prefix(base_prefix(&self.config.architecture)) == Some(path)
+        spellings(base_prefixes(&self.config.architecture), module).iter().any(|name| name == path)
     }
 
     /// GPT-2 keeps its linear maps as (in, out).
     fn is_transposed(&self) -> bool {
-        self.config.model_type == "gpt2"
+        matches!(&self.config.architecture, Architecture::Decoder(d) if d.transposed)
     }
 
     /// Writes the model into `folder`, which exists: weights in `precision` (each in its own where none is given),

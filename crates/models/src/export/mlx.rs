@@ -49,7 +49,7 @@ pub fn write_mlx(adapter: &AdapterFiles, base: &ModelConfig, model: &str, folder
     let config = json!({
         "fine_tune_type": "lora",
         "model": model,
-        "num_layers": spec.layers,
+        "num_layers": spec.layers.len(),
         "lora_parameters": { "rank": rank, "scale": scale, "dropout": 0.0, "keys": keys },
     });
     write_file(&folder.join("adapter_config.json"), pretty(&config).as_bytes())?;

@@ -284,7 +284,10 @@ impl GgufNames {
     /// [`ModelError::UnknownFamily`] with the families that are known.
     pub(crate) fn of_file(header: &Header<'_>) -> Result<Self> {
         let architecture = header.text("general.architecture").unwrap_or_default();
-        Self::of_architecture(architecture)
-            .ok_or_else(|| ModelError::UnknownFamily { model_type: architecture.to_owned(), known: Self::known() })
+        Self::of_architecture(architecture).ok_or_else(|| ModelError::UnknownFamily {
+            model_type: architecture.to_owned(),
+            closest: None,
+            known: Self::known(),
+        })
     }
 }

@@ -137,7 +137,7 @@ fn bytes(matrix: &HostMatrix, precision: Precision) -> Result<Vec<u8>> {
 /// The family's names, the size of a head and the number of blocks.
 fn sizes(config: &ModelConfig) -> Result<(GgufNames, usize, usize)> {
     match (&config.architecture, GgufNames::of_model_type(&config.model_type)) {
-        (Architecture::Decoder(spec), Some(names)) => Ok((names, spec.head_dim, spec.layers)),
+        (Architecture::Decoder(spec), Some(names)) => Ok((names, spec.head_dim, spec.layers.len())),
         _ => Err(ModelError::Unsuited {
             model_type: config.model_type.clone(),
             problem: format!("has no form in GGUF here; these have: {}", GgufNames::known()),

@@ -108,3 +108,22 @@ fn an_index_that_leads_nowhere() {
     insta::assert_snapshot!(with_index(json!({"metadata": {}})), @"`folder/model.safetensors.index.json` has no `weight_map`, which a model in several files needs; take the file from where it was published");
     insta::assert_snapshot!(with_index(json!({"weight_map": {}})), @"`folder` has no weight `model.embed_tokens.weight`, which the configuration asks for");
 }
+
+#[test]
+fn weights_that_the_model_has_no_place_for() {
+    let folder = zoo::folder("llama tied");
+    let path = folder.path().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let zeros = [0; 32];
+    let open_with = |names: &[&str]| {
+        let mut views: HashMap<String, TensorView<'_>> = file.iter().map(|(n, v)| (n.to_owned(), v)).collect();
+        views.extend(names.iter().map(|n| ((*n).to_owned(), TensorView::new(Dtype::F32, vec![8], &zeros).unwrap())));
+        fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+        Model::open(Fused::new(1).unwrap(), folder.path())
+    };
+    // A copy of the embedding and the buffers of old files are of no use.
+    assert!(open_with(&["lm_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq"]).is_ok());
+    let strange = open_with(&["model.layers.1.mlp.gate_proj.bias", "model.layers.2.input_layernorm.weight"]);
+    insta::assert_snapshot!(zoo::message(strange, folder.path()), @"`folder` holds 2 weights that a model of its configuration has no place for, such as `model.layers.1.mlp.gate_proj.bias`; computing without them would not be the model that was published");
+}

@@ -20,6 +20,13 @@ fn decoder(extra: Value) -> Value {
     merge(plain, extra)
 }
 
+fn gemma(extra: Value) -> Value {
+    let plain = json!({
+        "head_dim": 6, "hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 5, "sliding_window": 3
+    });
+    merge(decoder(plain), extra)
+}
+
 fn merge(mut plain: Value, extra: Value) -> Value {
     plain.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     plain
@@ -47,6 +54,10 @@ pub fn configurations() -> Vec<(&'static str, Value)> {
         "model_type": "llama", "architectures": ["LlamaForSequenceClassification"],
         "id2label": {"0": "down", "1": "flat", "2": "up"}
     });
+    let gpt2 = json!({
+        "model_type": "gpt2", "vocab_size": VOCABULARY, "n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 16,
+        "layer_norm_epsilon": 1e-5, "activation_function": "gelu_new"
+    });
     vec![
         ("llama untied", decoder(json!({"model_type": "llama", "tie_word_embeddings": false}))),
         ("llama tied", decoder(json!({"model_type": "llama", "tie_word_embeddings": true}))),
@@ -54,6 +65,19 @@ pub fn configurations() -> Vec<(&'static str, Value)> {
         ("llama biased", decoder(json!({"model_type": "llama", "attention_bias": true, "mlp_bias": true}))),
         ("qwen2", decoder(json!({"model_type": "qwen2", "tie_word_embeddings": true}))),
         ("qwen3", decoder(json!({"model_type": "qwen3", "head_dim": 6}))),
+        ("mistral", decoder(json!({"model_type": "mistral", "sliding_window": 3}))),
+        (
+            "smollm3",
+            decoder(json!({"model_type": "smollm3", "no_rope_layer_interval": 2, "tie_word_embeddings": true})),
+        ),
+        ("phi3", decoder(json!({"model_type": "phi3", "sliding_window": null, "partial_rotary_factor": 0.5}))),
+        ("gemma", decoder(json!({"model_type": "gemma", "head_dim": 6}))),
+        (
+            "gemma2",
+            gemma(json!({"model_type": "gemma2", "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0})),
+        ),
+        ("gemma3", gemma(json!({"model_type": "gemma3_text", "sliding_window_pattern": 2}))),
+        ("gpt2", gpt2),
         ("bert", bert),
         ("distilbert", distilbert),
         ("roberta", roberta),
