@@ -34,6 +34,11 @@ const REQUIRED: [&str; 25] = [
     "llama-loraplus",
 ];
 
+/// Whether everything recorded in the fixture called `name` must be equal.
+pub fn is_required(name: &str) -> bool {
+    REQUIRED.contains(&name)
+}
+
 /// What is to be said of all fixtures.
 #[derive(Default)]
 struct Report {

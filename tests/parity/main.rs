@@ -7,4 +7,5 @@ mod compare;
 mod differences;
 mod families;
 mod gguf;
+mod matrix;
 mod threads;

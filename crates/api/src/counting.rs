@@ -56,8 +56,11 @@ type Version = (PathBuf, Vec<Option<(u64, SystemTime)>>);
 impl Counts {
     /// The tokenizer in `folder`: a large vocabulary takes longer to read than to use.
     pub fn tokenizer(&self, folder: &Path) -> Result<Arc<Tokenizer>, ApiError> {
-        const FILES: [&str; 6] = [
+        const FILES: [&str; 9] = [
             "tokenizer.json",
+            "vocab.txt",
+            "vocab.json",
+            "merges.txt",
             "tokenizer_config.json",
             "special_tokens_map.json",
             "generation_config.json",
