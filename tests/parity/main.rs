@@ -1,6 +1,6 @@
 //! The numbers of transformers and PEFT against ours: every fixture folder found under
-//! `$LORIKEET_SHARED/parity/fixtures`, through every back end.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
+//! `$LORIKEET_SHARED/parity/fixtures`, and the smaller ones in `recorded`, through every back end.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod adapters;
 mod compare;
@@ -8,4 +8,5 @@ mod differences;
 mod families;
 mod gguf;
 mod matrix;
+mod recorded;
 mod threads;

@@ -143,9 +143,13 @@ impl Fixture {
     }
 }
 
-fn read_tensors(path: &Path) -> BTreeMap<String, Recorded> {
-    let bytes = fs::read(path).expect("fixture.safetensors can be read");
-    let file = SafeTensors::deserialize(&bytes).expect("fixture.safetensors is whole");
+/// The tensors of a safetensors file.
+///
+/// # Panics
+/// Where it cannot be read.
+pub fn read_tensors(path: &Path) -> BTreeMap<String, Recorded> {
+    let bytes = fs::read(path).expect("the tensors can be read");
+    let file = SafeTensors::deserialize(&bytes).expect("the tensors are whole");
     file.iter().map(|(name, view)| (name.to_owned(), recorded(view.dtype(), view.shape(), view.data()))).collect()
 }
 

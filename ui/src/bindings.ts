@@ -958,7 +958,7 @@ path: string | null,
  */
 available: boolean,
 /**
- * `model_type` of its configuration: `llama`, `qwen2`, `qwen3`, `bert`, `distilbert`.
+ * `model_type` of its configuration, such as `llama`, `gemma2` or `bert`.
  */
 family: string,
 /**
@@ -1037,7 +1037,7 @@ path: string | null,
  */
 available: boolean,
 /**
- * `model_type` of its configuration: `llama`, `qwen2`, `qwen3`, `bert`, `distilbert`.
+ * `model_type` of its configuration, such as `llama`, `gemma2` or `bert`.
  */
 family: string,
 /**

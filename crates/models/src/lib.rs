@@ -45,7 +45,8 @@ pub use leaf::{Gradients, Parameter};
 pub use lora::{LoraSpec, Matcher, Targets};
 pub use lorikeet_gguf::GgufError;
 pub use lorikeet_kernels::{
-    AdamWStep, Backend, Composed, Fused, HostMatrix, KernelError, Objective, Precision, RowLoss, Spans, random,
+    Activation, AdamWStep, Backend, Composed, Fused, HostMatrix, KernelError, Objective, Precision, RowLoss, Spans,
+    random,
 };
 pub use model::Model;
 pub use noise::Noise;

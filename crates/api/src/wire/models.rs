@@ -18,7 +18,7 @@ pub struct ModelSummary {
     pub path: Option<String>,
     /// False when the folder is gone.
     pub available: bool,
-    /// `model_type` of its configuration: `llama`, `qwen2`, `qwen3`, `bert`, `distilbert`.
+    /// `model_type` of its configuration, such as `llama`, `gemma2` or `bert`.
     pub family: String,
     /// What it can be trained to do, most natural first.
     pub tasks: Vec<Task>,

@@ -357,7 +357,8 @@ fn gemma2(keys: &Keys<'_>) -> Result<DecoderSpec> {
 /// Gemma 3: layers that slide have a rotary embedding of their own.
 fn gemma3(keys: &Keys<'_>) -> Result<DecoderSpec> {
     let mut spec = later_gemma(keys)?;
-    spec.qk_norm = true;
+    // The class has the key of the cap on scores and does not use it.
+    (spec.qk_norm, spec.score_cap) = (true, None);
     let empty = Map::new();
     let table = ropes::table(keys, &empty);
     let inner = |kind: &str| table.get(kind).and_then(Value::as_object);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lorikeet_models::ModelConfig;
+use lorikeet_models::{Architecture, ModelConfig};
 use serde_json::{Value, json};
 
 use crate::zoo;
@@ -150,4 +150,57 @@ fn values_that_make_no_sense() {
     insta::assert_snapshot!(with("num_hidden_layers", json!(1_000_000)), @"`folder/config.json` says `num_hidden_layers`: 1000000, which is more layers than are built (4096)");
     insta::assert_snapshot!(with("rope_scaling", json!({"rope_type": "linear"})), @"`folder/config.json` has no `factor`, which a `llama` model needs; take the file from where it was published");
     insta::assert_snapshot!(with("rope_scaling", json!({"rope_type": "linear", "factor": 0})), @"`folder/config.json` says `factor`: 0, which is not a positive number");
+}
+
+/// transformers 4 and 5 spell the same model differently.
+#[test]
+fn both_spellings_of_rotary_embeddings_mean_the_same() {
+    let architecture = |extra: Value| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = zoo::configuration("phi3");
+        config.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        config.as_object_mut().unwrap().remove("partial_rotary_factor");
+        fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        ModelConfig::read(folder.path(), None).unwrap().architecture
+    };
+    let yarn = json!({"rope_type": "yarn", "rope_theta": 70.0, "factor": 4.0, "original_max_position_embeddings": 8});
+    let new = architecture(json!({"model_type": "llama", "rope_parameters": yarn}));
+    let mut scaling = yarn.clone();
+    scaling.as_object_mut().unwrap().remove("rope_type");
+    scaling["type"] = json!("yarn");
+    scaling.as_object_mut().unwrap().remove("rope_theta");
+    let old = architecture(json!({"model_type": "llama", "rope_theta": 70.0, "rope_scaling": scaling}));
+    assert_eq!(new, old);
+
+    let lists = json!({"short_factor": [1.0, 1.5], "long_factor": [2.0, 4.0], "rope_type": "longrope"});
+    let new = architecture(json!({"rope_parameters": lists, "original_max_position_embeddings": 4}));
+    let mut lists = lists.clone();
+    lists.as_object_mut().unwrap().remove("rope_type");
+    lists["type"] = json!("su");
+    let old = architecture(json!({"rope_scaling": lists, "original_max_position_embeddings": 4}));
+    assert_eq!(new, old);
+}
+
+/// The larger Gemma 3 are published with little more than width and depth.
+#[test]
+fn a_sparse_gemma_is_what_its_class_takes_for_granted() {
+    let folder = tempfile::tempdir().unwrap();
+    let sparse = json!({
+        "model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"], "torch_dtype": "bfloat16",
+        "text_config": {
+            "hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text", "num_hidden_layers": 34,
+            "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 1024
+        },
+        "vision_config": {"hidden_size": 1152}
+    });
+    fs::write(folder.path().join("config.json"), sparse.to_string()).unwrap();
+    let Architecture::Decoder(spec) = ModelConfig::read(folder.path(), None).unwrap().architecture else {
+        panic!("Gemma 3 is a decoder");
+    };
+    assert_eq!((spec.heads, spec.kv_heads, spec.head_dim, spec.vocabulary), (8, 4, 256, 262_208));
+    assert_eq!((spec.tied, spec.embedding_scale, spec.score_scale), (true, Some(50.5), 0.0625));
+    let full: Vec<usize> = (0..34).filter(|i| spec.layers[*i].window.is_none()).collect();
+    assert_eq!(full, [5, 11, 17, 23, 29]);
+    let bases = spec.layers.iter().map(|layer| spec.ropes[layer.rope.unwrap()].theta);
+    assert!(bases.enumerate().all(|(i, theta)| theta == if full.contains(&i) { 1e6 } else { 1e4 }));
 }

@@ -7,6 +7,7 @@ mod exports;
 mod folders;
 mod gguf;
 mod gradients;
+mod properties;
 mod requests;
 mod weights;
 mod zoo;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use lorikeet_models::{Fused, Model};
+use lorikeet_models::{Fused, LoraSpec, Model, ModelConfig, ModelFiles, Targets, Trainable, WeightSource};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;
 
@@ -126,4 +126,28 @@ fn weights_that_the_model_has_no_place_for() {
     assert!(open_with(&["lm_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq"]).is_ok());
     let strange = open_with(&["model.layers.1.mlp.gate_proj.bias", "model.layers.2.input_layernorm.weight"]);
     insta::assert_snapshot!(zoo::message(strange, folder.path()), @"`folder` holds 2 weights that a model of its configuration has no place for, such as `model.layers.1.mlp.gate_proj.bias`; computing without them would not be the model that was published");
+}
+
+/// The decoder of a model that sees pictures is found where it was published, and its adapter is named after its class.
+#[test]
+fn a_decoder_inside_a_model_that_sees_pictures() {
+    let (text, whole) = (zoo::folder("gemma3"), tempfile::tempdir().unwrap());
+    let bytes = fs::read(text.path().join("model.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let picture = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
+    let inside = |name: &str| name.replacen("model.", "language_model.model.", 1);
+    let views = file.iter().map(|(name, view)| (inside(name), view));
+    let views = views.chain([("vision_tower.patch.weight".to_owned(), picture)]);
+    fs::write(whole.path().join("model.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+    let config = json!({"model_type": "gemma3", "text_config": zoo::configuration("gemma3")});
+    fs::write(whole.path().join("config.json"), config.to_string()).unwrap();
+
+    let [ours, theirs] = [&whole, &text].map(|f| zoo::logits(&Model::open(Fused::new(1).unwrap(), f.path()).unwrap()));
+    assert_eq!(ours, theirs);
+    let spec = LoraSpec::new(2, 2.0, Targets::Named(vec!["q_proj".to_owned()]), 3);
+    let config = ModelConfig::read(whole.path(), None).unwrap();
+    let source = WeightSource::Files(ModelFiles::open(whole.path()).unwrap());
+    let model = Model::build(Fused::new(1).unwrap(), config, &source, &Trainable::Lora(spec), 0).unwrap();
+    let first = "base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight";
+    assert_eq!(model.parameters()[0].name, first);
 }
