@@ -5,8 +5,8 @@ use std::{borrow::Cow, path::Path};
 use lorikeet_kernels::{Backend, Objective, Spans};
 
 use crate::{
-    AdapterFiles, AdapterTensor, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Noise,
-    Parameter, Result, Trainable, WeightSource,
+    AdapterFiles, AdapterTensor, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Naming,
+    Noise, Parameter, Result, Trainable, WeightSource,
     build::{Builder, FreshHead},
     classifier::Classifier,
     decoder::Decoder,
@@ -61,12 +61,10 @@ impl<B: Backend> Model<B> {
         trainable: &Trainable,
         seed: u64,
     ) -> Result<Self> {
-        if matches!(trainable, Trainable::Everything) && source.is_gguf() {
-            return Err(ModelError::Unsuited {
-                model_type: config.model_type,
-                problem: "in a GGUF file cannot be trained whole; train an adapter on it, or take its safetensors"
-                    .to_owned(),
-            });
+        if matches!(trainable, Trainable::Everything)
+            && let Some(problem) = cannot_be_trained_whole(&config, source)
+        {
+            return Err(ModelError::Unsuited { model_type: config.model_type, problem: problem.to_owned() });
         }
         let mut builder = Builder::new(&backend, source, trainable, base_prefixes(&config.architecture))?;
         let start = FreshHead { seed, deviation: config.initial_deviation };
@@ -426,6 +424,19 @@ impl<B: Backend> Model<B> {
                     .to_owned(),
             }),
         }
+    }
+}
+
+/// Why every weight together cannot be trained and written again.
+fn cannot_be_trained_whole(config: &ModelConfig, source: &WeightSource) -> Option<&'static str> {
+    if source.is_gguf() {
+        return Some("in a GGUF file cannot be trained whole; train an adapter on it, or take its safetensors");
+    }
+    match &config.architecture {
+        Architecture::Decoder(d) if d.naming == Naming::LanguageModel => {
+            Some("with a part that sees pictures, which would be lost, cannot be trained whole; train an adapter on it")
+        }
+        _ => None,
     }
 }
 

@@ -110,7 +110,10 @@ fn a_damaged_model_says_what_is_wrong_with_it() {
             std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
         }),
         add("keyless", &|folder| edit(folder, "config.json", "\"num_hidden_layers\"", "\"layers\"")),
-        add("foreign", &|folder| edit(folder, "config.json", "\"llama\"", "\"lama\"")),
+        add("foreign", &|folder| {
+            edit(folder, "config.json", "\"llama\"", "\"lama\"");
+            edit(folder, "config.json", "LlamaForCausalLM", "LamaForCausalLM");
+        }),
         add("narrow", &|folder| edit(folder, "config.json", "\"vocab_size\": 512", "\"vocab_size\": 500")),
         add("wordless", &|folder| std::fs::remove_file(folder.join("tokenizer.json")).unwrap()),
     ];

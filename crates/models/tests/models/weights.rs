@@ -150,4 +150,6 @@ fn a_decoder_inside_a_model_that_sees_pictures() {
     let model = Model::build(Fused::new(1).unwrap(), config, &source, &Trainable::Lora(spec), 0).unwrap();
     let first = "base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight";
     assert_eq!(model.parameters()[0].name, first);
+    let everything = Model::build(Fused::new(1).unwrap(), model.config().clone(), &source, &Trainable::Everything, 0);
+    insta::assert_snapshot!(zoo::message(everything, whole.path()), @"a `gemma3` model with a part that sees pictures, which would be lost, cannot be trained whole; train an adapter on it");
 }
