@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 
 use crate::differences::Differences;
 
-const LOGITS: f64 = 1e-4;
-const LOSS: f64 = 1e-5;
-const GRADIENT: f64 = 1e-5;
-const CURVE: f64 = 1e-4;
+pub const LOGITS: f64 = 1e-4;
+pub const LOSS: f64 = 1e-5;
+pub const GRADIENT: f64 = 1e-5;
+pub const CURVE: f64 = 1e-4;
 const TRAINED: f64 = 1e-3;
 /// Norms of late steps carry the noise of the weights, as the trained logits do.
-const NORM: f64 = 1e-3;
-const RATE: f64 = 1e-12;
+pub const NORM: f64 = 1e-3;
+pub const RATE: f64 = 1e-12;
 
 /// Entries of `fixture.json` that describe plain training on the mean loss; any other names a method of its own.
-const PLAIN: [&str; 15] = [
+const PLAIN: [&str; 18] = [
     "about",
     "formula",
     "architecture",
@@ -36,6 +36,9 @@ const PLAIN: [&str; 15] = [
     "sequence_lengths",
     "num_items_in_batch",
     "loraplus",
+    "beta",
+    "reward_margin",
+    "reward_accuracy",
 ];
 
 /// What became of a fixture.
@@ -76,8 +79,12 @@ fn objective(fixture: &Fixture) -> Objective {
 
 /// Everything that was recorded, through the back ends that `make` makes.
 pub fn compare<B: Backend>(fixture: &Fixture, label: &str, make: impl Fn() -> B) -> Outcome {
-    let run = Run { fixture, make, batches: fixture.batches(), objective: objective(fixture) };
     let mut found = Differences::new(format!("{} ({label})", fixture.name));
+    if fixture.number("/losses/dpo").is_some() {
+        crate::dpo::compare(fixture, make, &mut found);
+        return Outcome::Compared(found);
+    }
+    let run = Run { fixture, make, batches: fixture.batches(), objective: objective(fixture) };
     match run.everything(&mut found) {
         Ok(()) => {}
         Err(e @ (ModelError::UnknownFamily { .. } | ModelError::AdapterFeature { .. })) => {

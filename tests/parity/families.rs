@@ -6,7 +6,7 @@ use lorikeet_tests::{fixture::Fixture, shared_data};
 use crate::compare::{Outcome, compare, method};
 
 /// Fixtures that must be equal wherever their folder is present.
-const REQUIRED: [&str; 25] = [
+const REQUIRED: [&str; 26] = [
     "llama-untied",
     "llama-tied",
     "smollm2",
@@ -32,6 +32,7 @@ const REQUIRED: [&str; 25] = [
     "llama-rank-pattern",
     "llama-dora",
     "llama-loraplus",
+    "llama-dpo",
 ];
 
 /// Whether everything recorded in the fixture called `name` must be equal.

@@ -5,6 +5,7 @@
 mod adapters;
 mod compare;
 mod differences;
+mod dpo;
 mod families;
 mod gguf;
 mod matrix;

@@ -112,7 +112,11 @@ impl Fixture {
         present.map(|p| self.batch(&p)).collect()
     }
 
-    fn batch(&self, prefix: &str) -> Batch {
+    /// The batch whose tensors begin with `prefix`.
+    ///
+    /// # Panics
+    /// Where it is not there.
+    pub fn batch(&self, prefix: &str) -> Batch {
         let tensor = |name: &str| self.tensors.get(&format!("{prefix}{name}"));
         let ids = tensor("input_ids").expect("a batch has `input_ids`");
         let length = *ids.dims.last().expect("`input_ids` is two-dimensional");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use lorikeet_data::{Dataset, Error, Kind, PrepareOptions, Prepared, Statistics, Task, Tokenizer, prepare};
+use lorikeet_data::{Dataset, Error, Kind, LossOn, PrepareOptions, Prepared, Statistics, Task, Tokenizer, prepare};
 use lorikeet_models::ModelConfig;
 
 use crate::wire::{ApiError, LengthStatistics};
@@ -41,7 +41,7 @@ pub(crate) struct Counted {
     pub lengths: LengthStatistics,
 }
 
-type Key = (String, String, bool, usize);
+type Key = (String, String, bool, usize, LossOn);
 
 /// Counts made so far, and the tokenizers they were made with.
 #[derive(Debug, Default)]
@@ -90,15 +90,15 @@ impl Counts {
         &self,
         dataset: &Dataset,
         tokenizer: &Tokenizer,
-        task: Task,
+        (task, loss_on): (Task, LossOn),
         max_length: usize,
     ) -> Result<Arc<Counted>, ApiError> {
         let folder = tokenizer.folder().display().to_string();
-        let key = (dataset.hash().to_owned(), folder, task == Task::Classify, max_length);
+        let key = (dataset.hash().to_owned(), folder, task == Task::Classify, max_length, loss_on);
         if let Some(counted) = self.lock().get(&key) {
             return Ok(counted.clone());
         }
-        let counted = Arc::new(count(dataset, tokenizer, task, max_length)?);
+        let counted = Arc::new(count(dataset, tokenizer, (task, loss_on), max_length)?);
         let mut kept = self.lock();
         if kept.len() >= MOST_KEPT {
             kept.clear();
@@ -122,9 +122,15 @@ pub(crate) fn limit(folder: &Path, max_length: u64) -> Result<usize, ApiError> {
     Ok((max_length as usize).min(ModelConfig::read(folder, None)?.max_positions()))
 }
 
-fn count(dataset: &Dataset, tokenizer: &Tokenizer, task: Task, max_length: usize) -> Result<Counted, ApiError> {
+fn count(
+    dataset: &Dataset,
+    tokenizer: &Tokenizer,
+    (task, loss_on): (Task, LossOn),
+    max_length: usize,
+) -> Result<Counted, ApiError> {
     let rows: Vec<u32> = (0..dataset.len().min(MOST_COUNTED) as u32).collect();
-    let prepared = |length| prepare(dataset, &rows, tokenizer, &PrepareOptions::new(task, length), None, &mut |_| {});
+    let options = |length| PrepareOptions { loss_on, ..PrepareOptions::new(task, length) };
+    let prepared = |length| prepare(dataset, &rows, tokenizer, &options(length), None, &mut |_| {});
     let whole = prepared(UNCUT)?;
     let cut = match prepared(max_length) {
         Ok(cut) => cut.statistics().clone(),

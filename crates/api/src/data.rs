@@ -136,7 +136,7 @@ pub fn show(app: &App, request: DatasetRequest) -> Result<DatasetDetails, ApiErr
     details(&app.library, &app.registry().datasets().get(&request.id)?)
 }
 
-fn kind_of(row: &DatasetRow) -> DatasetKind {
+pub(crate) fn kind_of(row: &DatasetRow) -> DatasetKind {
     serde_json::from_value(Value::from(row.kind.as_str())).unwrap_or(DatasetKind::Text)
 }
 
@@ -190,6 +190,13 @@ fn example(record: Record) -> Example {
             Example { turns: texts.map(|text| turn("text", text)).collect(), label: Some(row.label) }
         }
         Record::Text(row) => Example { turns: vec![turn("text", row.text)], label: None },
+        Record::Preference(row) => {
+            let [better, worse] = row.answers().map(example);
+            // What both answers follow is shown once.
+            let rest = worse.turns.into_iter().rev().take_while(|turn| turn.role == "assistant").collect::<Vec<_>>();
+            Example { turns: better.turns.into_iter().chain(rest.into_iter().rev()).collect(), label: None }
+        }
+        Record::Judged(row) => Example { label: Some(row.label.to_string()), ..example(row.answer()) },
     }
 }
 
@@ -211,13 +218,13 @@ pub fn preview(app: &App, request: DataPreviewRequest) -> Result<DataPreview, Ap
     let chosen = settings::with_values(None, &request.settings)?;
     let max_length = counting::limit(&model.folder, request.max_length.unwrap_or(chosen.max_length))?;
     let task = counting::task_of_kind(dataset.kind());
-    let options = PrepareOptions::new(task, max_length);
+    let options = PrepareOptions { loss_on: chosen.loss_on, ..PrepareOptions::new(task, max_length) };
     let limit = request.limit.unwrap_or(20).min(MOST_PREVIEWED);
     let range = request.offset as usize..request.offset.saturating_add(limit) as usize;
     let seen = preview_rows(&dataset, range, &tokenizer, &options)?;
     let rows = seen.into_iter().map(|seen| Ok(preview_row(dataset.row(seen.row)?, seen)));
     let rows = rows.collect::<Result<Vec<_>, ApiError>>()?;
-    let counted = app.counts.of(&dataset, &tokenizer, task, max_length)?;
+    let counted = app.counts.of(&dataset, &tokenizer, (task, chosen.loss_on), max_length)?;
     let source = model.row.map_or_else(|| places::last_part(&model.folder), |row| row.name);
     Ok(DataPreview {
         rows,
@@ -263,6 +270,11 @@ fn title(record: Record) -> String {
         Record::Prompt(row) => row.prompt,
         Record::Labelled(row) => row.text,
         Record::Text(row) => row.text,
+        Record::Preference(row) => {
+            let [chosen, _] = row.answers();
+            return title(chosen);
+        }
+        Record::Judged(row) => return title(row.answer()),
     };
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match flat.char_indices().nth(TITLE_CHARS) {

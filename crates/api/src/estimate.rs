@@ -15,10 +15,10 @@ use crate::counting::{Counted, limit};
 use crate::models::Measured;
 use crate::wanted::Wanted;
 use crate::wire::{
-    ApiError, EstimateNote, LoadsIn, MemoryEstimate, Mend, Method, NoteLevel, RunEstimate, RunRequest, SettingValue,
-    Task,
+    ApiError, DatasetKind, EstimateNote, LoadsIn, MemoryEstimate, Mend, Method, NoteLevel, RunEstimate, RunRequest,
+    SettingValue, Task,
 };
-use crate::{App, settings};
+use crate::{App, data, settings};
 
 /// Memory of the program itself.
 const PROGRAM_BYTES: u64 = 48 << 20;
@@ -38,7 +38,8 @@ pub(crate) fn of(app: &App, wanted: &Wanted, request: &RunRequest) -> Result<Run
     let counted = Parts::count(app, wanted)?;
     let method = settings::moves(wanted.method);
     let n_examples = counted.train_examples(wanted);
-    let plan = Plan::new(&wanted.settings, method, &wanted.config, n_examples as usize, counted.n_validation > 0);
+    let n_places = if wanted.settings.packing { counted.packs(wanted) } else { n_examples };
+    let plan = Plan::new(&wanted.settings, method, &wanted.config, n_places as usize, counted.n_validation > 0);
     let passes = plan.settings.epochs;
     let share = n_examples as f64 / counted.all.n_examples.max(1) as f64;
     let n_tokens = (counted.all.n_tokens as f64 * share * passes) as u64;
@@ -103,7 +104,7 @@ impl Parts {
         let counted = |hash: &str| {
             let dataset = app.library.store.dataset(hash)?;
             let task = crate::counting::task_of_kind(dataset.kind());
-            app.counts.of(&dataset, &tokenizer, task, max_length)
+            app.counts.of(&dataset, &tokenizer, (task, wanted.settings.loss_on), max_length)
         };
         let all = counted(&wanted.data.hash)?;
         let other = wanted.validation.as_ref().map(|row| counted(&row.hash)).transpose()?;
@@ -121,6 +122,13 @@ impl Parts {
         (self.all.n_rows_all as f64 * per_row * share).round() as u64
     }
 
+    /// Packs that the examples make, if every one is filled.
+    fn packs(&self, wanted: &Wanted) -> u64 {
+        let per_example = self.all.n_tokens as f64 / self.all.n_examples.max(1) as f64;
+        let n_tokens = (self.train_examples(wanted) as f64 * per_example) as u64;
+        n_tokens.div_ceil(wanted.settings.max_length).max(1)
+    }
+
     fn validation_tokens(&self) -> u64 {
         let counted = self.other.as_ref().unwrap_or(&self.all);
         (counted.n_tokens as f64 / counted.n_rows.max(1) as f64 * self.n_validation as f64) as u64
@@ -135,9 +143,14 @@ fn trainable(wanted: &Wanted, names: &[String]) -> u64 {
     let (maps, n_blocks) = wanted.config.linears();
     let ends = |path: &str, name: &str| path.strip_suffix(name).is_some_and(|b| b.is_empty() || b.ends_with('.'));
     let covers = |map: &str| names.iter().any(|n| n == "all-linear" || ends(map, n) || ends(n, map));
-    let per_block: usize = maps.iter().filter(|(name, ..)| covers(name)).map(|(_, rows, cols)| rows + cols).sum();
+    let s = &wanted.settings;
+    let rank = |map: &str| s.rank_pattern.0.iter().find(|(n, _)| ends(map, n)).map_or(s.rank, |(_, r)| *r as u64);
+    let of = |(name, rows, cols): &(&str, usize, usize)| {
+        (rows + cols) as u64 * rank(name) + if s.dora { *rows as u64 } else { 0 }
+    };
+    let per_block: u64 = maps.iter().filter(|(name, ..)| covers(name)).map(of).sum();
     let head = wanted.n_labels().map_or(0, |labels| wanted.config.n_head_parameters(labels));
-    (per_block * n_blocks) as u64 * wanted.settings.rank + head as u64
+    per_block * n_blocks as u64 + head as u64
 }
 
 fn memory(wanted: &Wanted, counted: &Counted, n_trainable: u64) -> MemoryEstimate {
@@ -147,7 +160,10 @@ fn memory(wanted: &Wanted, counted: &Counted, n_trainable: u64) -> MemoryEstimat
     };
     let n_logits = wanted.n_labels().unwrap_or(wanted.config.vocabulary());
     let (width, inner, blocks) = (width as u64, inner as u64, blocks as u64);
-    let tokens = wanted.settings.batch_size * counted.longest;
+    // A place of a batch holds a pack, or one sequence, or the two answers of a pair.
+    let n_sequences = if data::kind_of(&wanted.data) == DatasetKind::Preference { 2 } else { 1 };
+    let place = if wanted.settings.packing { wanted.settings.max_length } else { counted.longest * n_sequences };
+    let tokens = wanted.settings.batch_size * place;
     let block = 8 * width + 3 * inner;
     let kept = match wanted.settings.recompute {
         RecomputeChoice::Never => blocks * block,

@@ -147,14 +147,16 @@ pub(crate) fn metrics(app: &App, row: &RunRow) -> Result<RunMetrics, ApiError> {
     (found.tokens_per_s, found.peak_memory_bytes) = (totals.mean_tokens_per_s, totals.peak_memory_bytes);
     (found.best_step, found.n_trained_tokens) = (row.best_step, Some(totals.n_trained_tokens));
     for event in all_recorded(app, row, 0)? {
-        let What::Evaluated { loss_sum, n, accuracy, f1_macro, best } = event.what else { continue };
+        let What::Evaluated { loss_sum, n, accuracy, f1_macro, preference, best } = event.what else { continue };
         let loss = told::mean(loss_sum, n);
         found.n_validation = Some(n);
         if event.step == 0 {
             (found.base_loss, found.base_accuracy, found.base_f1_macro) = (Some(loss), accuracy, f1_macro);
         } else if best {
             (found.loss, found.accuracy, found.f1_macro) = (Some(loss), accuracy, f1_macro);
-            found.perplexity = Some(loss.exp()).filter(|p| accuracy.is_none() && p.is_finite());
+            found.perplexity = Some(loss.exp()).filter(|p| accuracy.is_none() && preference.is_none() && p.is_finite());
+            found.reward_margin = preference.map(|p| p.margin);
+            found.reward_accuracy = preference.map(|p| p.accuracy);
         }
     }
     Ok(told::metrics(found))
@@ -194,7 +196,16 @@ pub fn history(app: &App, request: RunHistoryRequest) -> Result<RunHistory, ApiE
     for event in all_recorded(app, &row, since)? {
         last_seq = event.seq;
         match event.what {
-            What::Step { epoch, loss_sum, n_supervised, learning_rate, gradient_norm, tokens_per_s, memory_bytes } => {
+            What::Step {
+                epoch,
+                loss_sum,
+                n_supervised,
+                learning_rate,
+                gradient_norm,
+                tokens_per_s,
+                memory_bytes,
+                ..
+            } => {
                 steps.step.push(event.step);
                 steps.epoch.push(epoch);
                 steps.loss.push(told::mean(loss_sum, n_supervised));

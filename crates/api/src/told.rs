@@ -3,7 +3,7 @@
 use lorikeet_jobs::{Figures, RunEvent as Inner, What};
 
 use crate::failure::code_of;
-use crate::wire::{RunEvent, RunEventKind, RunMetrics, StopReason};
+use crate::wire::{Rewards, RunEvent, RunEventKind, RunMetrics, StopReason};
 
 /// An event of `run` as doors tell it.
 pub(crate) fn event(run: &str, inner: Inner) -> RunEvent {
@@ -17,22 +17,31 @@ fn kind(what: What) -> RunEventKind {
             RunEventKind::Started { n_steps, n_epochs, n_trainable, n_parameters, device }
         }
         What::Phase { name, unit, done, total } => RunEventKind::Phase { name, unit, done, total },
-        What::Step { epoch, loss_sum, n_supervised, learning_rate, gradient_norm, tokens_per_s, memory_bytes } => {
-            RunEventKind::Step {
-                epoch,
-                loss: mean(loss_sum, n_supervised),
-                loss_sum: finite(loss_sum),
-                n_tokens: n_supervised,
-                learning_rate,
-                gradient_norm: finite(gradient_norm),
-                tokens_per_s: finite(tokens_per_s),
-                memory_bytes,
-            }
-        }
-        What::Evaluated { loss_sum, n, accuracy, f1_macro, best } => {
+        What::Step {
+            epoch,
+            loss_sum,
+            n_supervised,
+            learning_rate,
+            gradient_norm,
+            tokens_per_s,
+            memory_bytes,
+            preference,
+        } => RunEventKind::Step {
+            epoch,
+            loss: mean(loss_sum, n_supervised),
+            loss_sum: finite(loss_sum),
+            n_tokens: n_supervised,
+            learning_rate,
+            gradient_norm: finite(gradient_norm),
+            tokens_per_s: finite(tokens_per_s),
+            memory_bytes,
+            preference: preference.map(rewards),
+        },
+        What::Evaluated { loss_sum, n, accuracy, f1_macro, preference, best } => {
             let loss = mean(loss_sum, n);
-            let perplexity = Some(loss.exp()).filter(|p| accuracy.is_none() && p.is_finite());
-            RunEventKind::Evaluated { loss, n, perplexity, accuracy, f1_macro, best }
+            let perplexity = Some(loss.exp()).filter(|p| accuracy.is_none() && preference.is_none() && p.is_finite());
+            let preference = preference.map(rewards);
+            RunEventKind::Evaluated { loss, n, perplexity, accuracy, f1_macro, preference, best }
         }
         What::Checkpoint { path, best, n_bytes } => RunEventKind::Checkpoint { path, best, n_bytes },
         What::Sample { prompt, answer, ended } => {
@@ -45,6 +54,16 @@ fn kind(what: What) -> RunEventKind {
         What::Completed { adapter, figures } => RunEventKind::Completed { adapter, metrics: metrics(figures) },
         What::Failed { code, message, hint } => RunEventKind::Failed { code: code_of(&code), message, hint },
         What::Cancelled => RunEventKind::Cancelled,
+    }
+}
+
+/// How well preferences are met, as doors tell it.
+pub(crate) fn rewards(p: lorikeet_jobs::train::PreferenceScores) -> Rewards {
+    Rewards {
+        margin: finite(p.margin),
+        accuracy: p.accuracy,
+        chosen_log_probability: finite(p.chosen_log_probability),
+        rejected_log_probability: finite(p.rejected_log_probability),
     }
 }
 
@@ -64,6 +83,8 @@ pub(crate) fn metrics(f: Figures) -> RunMetrics {
         perplexity: f.perplexity,
         accuracy: f.accuracy,
         f1_macro: f.f1_macro,
+        reward_margin: f.reward_margin,
+        reward_accuracy: f.reward_accuracy,
         base_loss: f.base_loss,
         base_accuracy: f.base_accuracy,
         base_f1_macro: f.base_f1_macro,

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use lorikeet_jobs::train::{Method as Moves, Settings};
+use lorikeet_jobs::train::{Goal, Method as Moves, Settings};
 use lorikeet_models::ModelConfig;
 use lorikeet_registry::{DatasetRow, ModelRow, RunRow, RunStatus as Status};
 
-use crate::wire::{ApiError, ErrorCode, Method, RunRequest, Task};
+use crate::wire::{ApiError, DatasetKind, ErrorCode, Method, RunRequest, Task};
 use crate::{App, data, settings};
 
 /// A request with everything it names found and checked.
@@ -61,6 +61,29 @@ impl Wanted {
             ),
             (Task::Causal, _, Task::Classify) => {
                 mismatch(format!("the rows of `{data}` are texts with labels"), "choose the task `classify`")
+            }
+            _ => self.unfit_objective().and_then(|(message, hint)| mismatch(message, hint)),
+        }
+    }
+
+    /// Why these examples do not suit the objective.
+    fn unfit_objective(&self) -> Option<(String, &'static str)> {
+        let natural = match data::kind_of(&self.data) {
+            DatasetKind::Preference => Goal::Dpo,
+            DatasetKind::Judged => Goal::Kto,
+            _ => Goal::Sft,
+        };
+        let (name, data) = (self.settings.objective.unwrap_or(natural).name(), &self.data.name);
+        let hint = "leave `objective` empty to learn what these examples are for";
+        match self.settings.objective.unwrap_or(natural) {
+            Goal::Orpo if natural == Goal::Dpo => None,
+            goal if goal != natural => {
+                Some((format!("the rows of `{data}` are not what the objective `{name}` learns from"), hint))
+            }
+            Goal::Sft => None,
+            _ if self.settings.packing => {
+                let message = format!("`packing` puts examples together that the objective `{name}` has to compare");
+                Some((message, "set `packing` to false"))
             }
             _ => None,
         }

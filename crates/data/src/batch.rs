@@ -21,6 +21,8 @@ pub struct Batch {
     pub labels: Vec<u32>,
     /// Segment of each token (0 or 1), `T`.
     pub token_types: Vec<u32>,
+    /// Whether each sequence is wanted; `B` for answers with a verdict, else empty.
+    pub verdicts: Vec<bool>,
     /// What the loss is divided by: trained targets, or sequences when classifying.
     pub n_supervised: usize,
 }

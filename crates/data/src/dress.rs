@@ -6,6 +6,18 @@ use crate::mask;
 use crate::record::{Chat, Kind, Labelled, Prompt, Record};
 use crate::tokenizer::{Encoded, Tokenizer};
 
+/// What of a row is learnt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LossOn {
+    /// The last answer of a conversation, the completion of a prompt.
+    Completion,
+    /// Every answer of a conversation, the completion of a prompt.
+    #[default]
+    Assistant,
+    /// Everything, the prompts too.
+    All,
+}
+
 /// How rows become examples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrepareOptions {
@@ -16,6 +28,8 @@ pub struct PrepareOptions {
     /// The time that chat templates which print the date see (seconds since 1970, UTC); a run stores it, so that a resumed
     /// run makes the same tokens. Without it, this computer's clock.
     pub now_unix_s: Option<i64>,
+    /// What is learnt of a conversation or a prompt; plain text is always learnt whole.
+    pub loss_on: LossOn,
     /// Threads to tokenize with; 0 for as many as this computer has.
     pub n_threads: usize,
 }
@@ -23,7 +37,7 @@ pub struct PrepareOptions {
 impl PrepareOptions {
     /// Options for `task` with sequences of at most `max_length` tokens.
     pub fn new(task: Task, max_length: usize) -> PrepareOptions {
-        PrepareOptions { task, max_length, now_unix_s: None, n_threads: 0 }
+        PrepareOptions { task, max_length, now_unix_s: None, loss_on: LossOn::default(), n_threads: 0 }
     }
 }
 
@@ -41,7 +55,7 @@ pub(crate) struct Dressed {
 }
 
 /// Turns one record into tokens, with their texts if `wants_pieces`. Only a classifier's rows are already cut to
-/// `max_length`.
+/// `max_length`. Of a preference it is the chosen answer.
 pub(crate) fn dress(
     record: &Record,
     tokenizer: &Tokenizer,
@@ -61,9 +75,26 @@ pub(crate) fn dress(
             task: "train a language model",
             hint: "to learn the labels, choose the task `classify`",
         }),
-        (Record::Chat(row), Task::Causal) => chat(dressed, row, tokenizer, options.now_unix_s),
-        (Record::Prompt(row), Task::Causal) => prompt(dressed, row, tokenizer),
+        (Record::Chat(row), Task::Causal) => chat(dressed, row, tokenizer, options),
+        (Record::Prompt(row), Task::Causal) => prompt(dressed, row, tokenizer, options.loss_on),
         (Record::Text(row), Task::Causal) => text(dressed, &row.text, tokenizer),
+        (Record::Preference(row), Task::Causal) => {
+            let [chosen, _] = row.answers();
+            dress(&chosen, tokenizer, options, wants_pieces)
+        }
+        (Record::Judged(row), Task::Causal) => dress(&row.answer(), tokenizer, options, wants_pieces),
+    }
+}
+
+/// The sequences of one record: the chosen and the rejected answer of a preference, one of everything else.
+pub(crate) fn dress_all(record: &Record, tokenizer: &Tokenizer, options: &PrepareOptions) -> Result<Vec<Dressed>> {
+    let answers_only = PrepareOptions { loss_on: LossOn::Assistant, ..*options };
+    match (record, options.task) {
+        (Record::Judged(row), Task::Causal) => Ok(vec![dress(&row.answer(), tokenizer, &answers_only, false)?]),
+        (Record::Preference(row), Task::Causal) => {
+            row.answers().iter().map(|answer| dress(answer, tokenizer, &answers_only, false)).collect()
+        }
+        _ => Ok(vec![dress(record, tokenizer, options, false)?]),
     }
 }
 
@@ -79,10 +110,16 @@ fn labelled(row: &Labelled, tokenizer: &Tokenizer, max_length: usize) -> Result<
     })
 }
 
-fn chat(mut dressed: Dressed, row: &Chat, tokenizer: &Tokenizer, now_unix_s: Option<i64>) -> Result<Dressed> {
+fn chat(mut dressed: Dressed, row: &Chat, tokenizer: &Tokenizer, options: &PrepareOptions) -> Result<Dressed> {
     let end_of_turn = tokenizer.end_of_turn();
-    let rendered = mask::render(tokenizer.template(), row, end_of_turn.map(|token| token.text.as_str()), now_unix_s)?;
-    dressed.push_spans(tokenizer, &rendered.text, &rendered.spans, true)?;
+    let rendered =
+        mask::render(tokenizer.template(), row, end_of_turn.map(|token| token.text.as_str()), options.now_unix_s)?;
+    let spans = match (options.loss_on, rendered.spans.as_slice()) {
+        (LossOn::Completion, [.., last]) => vec![*last],
+        (LossOn::All, _) => vec![(0, rendered.text.len())],
+        (_, spans) => spans.to_vec(),
+    };
+    dressed.push_spans(tokenizer, &rendered.text, &spans, true)?;
     let ends_with_answer = row.messages.last().is_some_and(|message| message.is_trained());
     if end_of_turn.is_none() && ends_with_answer {
         dressed.push_end(tokenizer);
@@ -90,9 +127,14 @@ fn chat(mut dressed: Dressed, row: &Chat, tokenizer: &Tokenizer, now_unix_s: Opt
     Ok(dressed)
 }
 
-fn prompt(mut dressed: Dressed, row: &Prompt, tokenizer: &Tokenizer) -> Result<Dressed> {
+fn prompt(mut dressed: Dressed, row: &Prompt, tokenizer: &Tokenizer, loss_on: LossOn) -> Result<Dressed> {
     let text = format!("{}{}", row.prompt, row.completion);
-    dressed.push_spans(tokenizer, &text, &[(row.prompt.len(), text.len())], false)?;
+    dressed.push_spans(
+        tokenizer,
+        &text,
+        &[(if loss_on == LossOn::All { 0 } else { row.prompt.len() }, text.len())],
+        false,
+    )?;
     dressed.push_end(tokenizer);
     Ok(dressed)
 }

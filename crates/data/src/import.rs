@@ -9,6 +9,7 @@ mod delimited;
 mod json;
 mod lines;
 mod plain;
+mod preference;
 mod row;
 mod shape;
 mod sniff;
@@ -113,7 +114,7 @@ fn convert(row: &RawRow, shape: Option<&Shape>) -> std::result::Result<Record, B
         return Err(row.complaint(None, format!("no known kind of row: {}", expected(&row.values))));
     };
     let own = match shape.kind() {
-        Kind::Chat => Shape::of(&row.values, Some(Kind::Chat)),
+        kind @ (Kind::Chat | Kind::Preference | Kind::Judged) => Shape::of(&row.values, Some(kind)),
         _ => None,
     };
     convert::record(own.as_ref().unwrap_or(shape), &row.values)
@@ -218,7 +219,7 @@ fn expected(values: &Map<String, Value>) -> String {
         return format!("the rows are in its list `{name}`; save that list alone as the file");
     }
     format!(
-        "a row has {listed}; expected `messages`, `conversations`, `instruction` with `output`, `prompt` with `completion`, a text with a `label`, or `text`{}",
+        "a row has {listed}; expected `messages`, `conversations`, `instruction` with `output`, `prompt` with `completion`, `chosen` with `rejected`, a text with a `label`, or `text`{}",
         near.unwrap_or_default()
     )
 }

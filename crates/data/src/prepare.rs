@@ -1,14 +1,14 @@
 //! A data set as tokens: every row dressed, cut, counted, and laid out flat, ready to be taken in batches.
 
-use std::thread;
+use std::{ops::Range, thread};
 
 use crate::batch::Batch;
 use crate::dataset::Dataset;
-use crate::dress::{Dressed, PrepareOptions, dress};
+use crate::dress::{Dressed, PrepareOptions, dress_all};
 use crate::error::{Error, Result};
 use crate::example::{Example, Task};
 use crate::labels::Labels;
-use crate::record::Kind;
+use crate::record::{Kind, Record};
 use crate::statistics::{Lengths, Statistics};
 use crate::tokenizer::Tokenizer;
 
@@ -24,7 +24,8 @@ pub struct PrepareProgress {
     pub n_rows: usize,
 }
 
-/// Examples in one flat piece of memory: `E` examples of together `T` tokens.
+/// Examples in one flat piece of memory: `E` examples of together `T` tokens. An example is one sequence, or two where the
+/// rows are pairs of a chosen and a rejected answer, which stay together: `S` sequences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prepared {
     /// `T`.
@@ -33,8 +34,14 @@ pub struct Prepared {
     trained: Vec<bool>,
     /// `T`, or empty where every token has type 0.
     token_types: Vec<u8>,
-    /// `E + 1`.
+    /// `S + 1`.
     starts: Vec<usize>,
+    /// Whether an example is two sequences.
+    is_paired: bool,
+    /// Whether each answer is wanted, `E`, or empty.
+    verdicts: Vec<bool>,
+    /// Most tokens of a sequence.
+    max_length: usize,
     /// `E`, or empty.
     label_ids: Vec<u32>,
     /// Row of the data set each example comes from, `E`.
@@ -75,12 +82,36 @@ impl Prepared {
         &self.statistics
     }
 
-    /// Tokens of example `at`; 0 if there is no such example.
+    /// Sequences that make one example: 2 for pairs of answers, of which the chosen one comes first.
+    pub fn n_sequences(&self) -> usize {
+        if self.is_paired { 2 } else { 1 }
+    }
+
+    /// Whether the examples are answers with a verdict.
+    pub fn is_judged(&self) -> bool {
+        !self.verdicts.is_empty()
+    }
+
+    /// Tokens of the longest sequence of example `at`; 0 if there is no such example.
     pub fn n_tokens(&self, at: u32) -> usize {
-        let at = at as usize;
-        match (self.starts.get(at), self.starts.get(at + 1)) {
-            (Some(from), Some(to)) => to - from,
-            _ => 0,
+        self.sequences(at).map(|sequence| self.range(sequence).len()).max().unwrap_or(0)
+    }
+
+    /// Tokens of all sequences of example `at`.
+    fn n_tokens_in_all(&self, at: u32) -> usize {
+        self.sequences(at).map(|sequence| self.range(sequence).len()).sum()
+    }
+
+    fn sequences(&self, at: u32) -> Range<usize> {
+        let (n, first) = (self.n_sequences(), at as usize * self.n_sequences());
+        first..first + n
+    }
+
+    /// The tokens of a sequence; nothing if there is none.
+    fn range(&self, sequence: usize) -> Range<usize> {
+        match (self.starts.get(sequence), self.starts.get(sequence + 1)) {
+            (Some(from), Some(to)) => *from..*to,
+            _ => 0..0,
         }
     }
 
@@ -93,15 +124,41 @@ impl Prepared {
     pub fn batch(&self, examples: &[u32]) -> Batch {
         let mut batch = Batch::default();
         for at in examples {
-            let at = *at as usize;
-            let (Some(from), Some(to)) = (self.starts.get(at), self.starts.get(at + 1)) else { continue };
-            let range = *from..*to;
-            batch.push(
-                self.ids.get(range.clone()).unwrap_or_default(),
-                self.trained.get(range.clone()).unwrap_or_default(),
-                self.token_types.get(range),
-                self.label_ids.get(at).copied(),
+            for range in self.sequences(*at).map(|sequence| self.range(sequence)).filter(|range| !range.is_empty()) {
+                batch.push(
+                    self.ids.get(range.clone()).unwrap_or_default(),
+                    self.trained.get(range.clone()).unwrap_or_default(),
+                    self.token_types.get(range),
+                    self.label_ids.get(*at as usize).copied(),
+                );
+            }
+            batch.verdicts.extend(self.verdicts.get(*at as usize));
+        }
+        batch
+    }
+
+    /// The prompts of the examples named by `examples`, each with the answer to another one: that of the example that
+    /// follows it. What a model holds likely of such pairs is not due to the prompt (Ethayarajh et al., "KTO", 2024).
+    pub fn mismatched(&self, examples: &[u32]) -> Batch {
+        let mut batch = Batch::default();
+        for at in examples.iter().filter(|at| (**at as usize) < self.len()) {
+            let (own, other) = (self.range(*at as usize), self.range((*at as usize + 1) % self.len()));
+            let parts = (
+                self.ids.get(own.clone()),
+                self.trained.get(own),
+                self.ids.get(other.clone()),
+                self.trained.get(other),
             );
+            let (Some(own), Some(own_trained), Some(other), Some(other_trained)) = parts else { continue };
+            let begin = |trained: &[bool]| trained.iter().position(|t| *t).unwrap_or(trained.len());
+            let (prompt, answer) = (own.get(..begin(own_trained)), begin(other_trained));
+            let (prompt, said) = (prompt.unwrap_or_default(), other.get(answer..).unwrap_or_default());
+            let marks = other_trained.get(answer..).unwrap_or_default();
+            let mut ids = [prompt, said].concat();
+            let mut trained = [vec![false; prompt.len()].as_slice(), marks].concat();
+            ids.truncate(self.max_length);
+            trained.truncate(self.max_length);
+            batch.push(&ids, &trained, None, None);
         }
         batch
     }
@@ -109,12 +166,21 @@ impl Prepared {
     /// The `n` longest examples, longest first: the batch that needs the most memory.
     pub fn longest(&self, n: usize) -> Vec<u32> {
         let mut by_length: Vec<u32> = (0..self.len() as u32).collect();
-        by_length.sort_by_key(|at| (std::cmp::Reverse(self.n_tokens(*at)), *at));
+        by_length.sort_by_key(|at| (std::cmp::Reverse(self.n_tokens_in_all(*at)), *at));
         by_length.truncate(n);
         by_length
     }
 
-    fn push(&mut self, row: u32, example: &Example) {
+    /// Appends an example of one sequence or two.
+    fn push(&mut self, row: u32, sequences: &[&Example]) {
+        for sequence in sequences {
+            self.push_sequence(sequence);
+        }
+        self.rows.push(row);
+        self.statistics.n_examples += 1;
+    }
+
+    fn push_sequence(&mut self, example: &Example) {
         if self.starts.is_empty() {
             self.starts.push(0);
         }
@@ -128,8 +194,6 @@ impl Prepared {
             self.token_types.resize(self.ids.len(), 0);
         }
         self.starts.push(self.ids.len());
-        self.rows.push(row);
-        self.statistics.n_examples += 1;
         self.statistics.n_tokens += example.ids.len() as u64;
         self.statistics.n_trained_tokens += example.n_trained() as u64;
     }
@@ -163,7 +227,9 @@ pub fn prepare(
         0 => thread::available_parallelism().map_or(1, usize::from),
         n => n,
     };
-    let mut collected = Collected { names: Vec::new(), prepared: Prepared::default() };
+    let is_paired = dataset.kind() == Kind::Preference;
+    let prepared = Prepared { is_paired, max_length: options.max_length, ..Prepared::default() };
+    let mut collected = Collected { names: Vec::new(), prepared };
     for block in rows.chunks(n_threads * ROWS_PER_THREAD) {
         for (row, dressed) in dress_block(dataset, block, tokenizer, options, n_threads)? {
             collected.add(row, dressed, dataset.kind(), tokenizer, options);
@@ -204,17 +270,19 @@ fn dress_block(
     tokenizer: &Tokenizer,
     options: &PrepareOptions,
     n_threads: usize,
-) -> Result<Vec<(u32, Dressed)>> {
-    let one = |row: &u32| -> Result<(u32, Dressed)> {
+) -> Result<Vec<(u32, DressedRow)>> {
+    let one = |row: &u32| -> Result<(u32, DressedRow)> {
         let at = *row as usize;
         let record = dataset.row(at)?;
-        Ok((*row, dress(&record, tokenizer, options, false).map_err(|cause| cause.in_row(at))?))
+        let verdict = if let Record::Judged(row) = &record { Some(row.label) } else { None };
+        let sequences = dress_all(&record, tokenizer, options).map_err(|cause| cause.in_row(at))?;
+        Ok((*row, DressedRow { sequences, verdict }))
     };
     let pieces = rows.chunks(rows.len().div_ceil(n_threads).max(1));
     if n_threads == 1 {
         return rows.iter().map(one).collect();
     }
-    let results: Vec<Result<Vec<(u32, Dressed)>>> = thread::scope(|scope| {
+    let results: Vec<Result<Vec<(u32, DressedRow)>>> = thread::scope(|scope| {
         let workers: Vec<_> = pieces.map(|piece| scope.spawn(move || piece.iter().map(one).collect())).collect();
         let joined = workers.into_iter().map(|worker| worker.join());
         joined.map(|result| result.unwrap_or_else(|cause| std::panic::resume_unwind(cause))).collect()
@@ -226,6 +294,12 @@ fn dress_block(
     Ok(dressed)
 }
 
+/// A row as tokens: one sequence, or a chosen and a rejected one.
+struct DressedRow {
+    sequences: Vec<Dressed>,
+    verdict: Option<bool>,
+}
+
 struct Collected {
     /// Label of each example so far.
     names: Vec<String>,
@@ -233,20 +307,31 @@ struct Collected {
 }
 
 impl Collected {
-    fn add(&mut self, row: u32, dressed: Dressed, kind: Kind, tokenizer: &Tokenizer, options: &PrepareOptions) {
-        let label = dressed.label.clone();
-        let cut = dressed.into_examples(kind, options.max_length);
-        let is_classifier = options.task == Task::Classify;
+    fn add(&mut self, row: u32, dressed: DressedRow, kind: Kind, tokenizer: &Tokenizer, options: &PrepareOptions) {
+        let DressedRow { sequences, verdict } = dressed;
+        let label = sequences.iter().find_map(|sequence| sequence.label.clone());
+        let (mut examples, mut is_truncated) = (Vec::new(), false);
+        for sequence in sequences {
+            let cut = sequence.into_examples(kind, options.max_length);
+            is_truncated |= cut.is_truncated;
+            examples.extend(cut.examples);
+        }
+        let is_used = |example: &&Example| options.task == Task::Classify || example.n_trained() > 0;
+        let mut used: Vec<&Example> = examples.iter().filter(is_used).collect();
+        if self.prepared.is_paired && used.len() < examples.len() {
+            // One answer teaches nothing without the other.
+            used.clear();
+        }
+        let n_sequences = self.prepared.n_sequences();
         let statistics = &mut self.prepared.statistics;
         statistics.n_rows += 1;
-        statistics.n_truncated += usize::from(cut.is_truncated);
-        let used: Vec<&Example> =
-            cut.examples.iter().filter(|example| is_classifier || example.n_trained() > 0).collect();
+        statistics.n_truncated += usize::from(is_truncated);
         statistics.n_dropped += usize::from(used.is_empty());
-        statistics.n_split += usize::from(used.len() > 1);
+        statistics.n_split += usize::from(used.len() > n_sequences);
         statistics.n_end_trained += usize::from(used.last().is_some_and(|example| ends_trained(example, tokenizer)));
-        for example in used {
+        for example in used.chunks(n_sequences) {
             self.prepared.push(row, example);
+            self.prepared.verdicts.extend(verdict);
             self.names.extend(label.clone());
         }
     }

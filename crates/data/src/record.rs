@@ -20,9 +20,9 @@ pub enum Kind {
     Text,
     /// A text, or a pair of texts, with a label.
     Labelled,
-    /// A chosen and a rejected answer; recognised, not trained on yet.
+    /// A chosen and a rejected answer.
     Preference,
-    /// An answer judged good or bad; recognised, not trained on yet.
+    /// An answer judged good or bad.
     Judged,
     /// A text and its translation; recognised, not trained on yet.
     Parallel,
@@ -44,7 +44,7 @@ impl Kind {
 
     /// Whether this version can train on rows of this kind.
     pub fn is_trainable(self) -> bool {
-        !matches!(self, Kind::Preference | Kind::Judged | Kind::Parallel)
+        self != Kind::Parallel
     }
 }
 
@@ -151,6 +151,89 @@ pub struct Labelled {
     pub label: String,
 }
 
+/// The prompt or the answer of a row about preferences: plain text, or turns of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Words {
+    /// Plain text.
+    Text(String),
+    /// Turns in order.
+    Turns(Vec<Message>),
+}
+
+/// Two answers to one prompt. All three are texts, or all three are turns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preference {
+    /// What is given.
+    pub prompt: Words,
+    /// The better answer.
+    pub chosen: Words,
+    /// The worse answer.
+    pub rejected: Words,
+}
+
+/// An answer and whether it is wanted. Prompt and answer are texts, or both are turns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// What is given.
+    pub prompt: Words,
+    /// The answer.
+    pub completion: Words,
+    /// Whether such answers are wanted.
+    pub label: bool,
+}
+
+impl Words {
+    fn is_empty(&self) -> bool {
+        match self {
+            Words::Text(text) => text.trim().is_empty(),
+            Words::Turns(turns) => {
+                turns.iter().all(|turn| turn.content.trim().is_empty() && turn.tool_calls.is_empty())
+            }
+        }
+    }
+
+    /// This prompt with `answer` as a row of its own, in which only the answer is learnt.
+    fn answered(&self, answer: &Words) -> Record {
+        match (self, answer) {
+            (Words::Text(prompt), Words::Text(completion)) => {
+                Record::Prompt(Prompt { prompt: prompt.clone(), completion: completion.clone() })
+            }
+            (prompt, answer) => {
+                let context = prompt.turns(Role::User).into_iter().map(|mut turn| {
+                    turn.weight = turn.is_trained().then_some(0).or(turn.weight);
+                    turn
+                });
+                let messages = context.chain(answer.turns(Role::Assistant)).collect();
+                Record::Chat(Chat { messages, tools: Vec::new() })
+            }
+        }
+    }
+
+    /// The turns; a text is said by `speaker`.
+    pub(crate) fn turns(&self, speaker: Role) -> Vec<Message> {
+        match self {
+            Words::Text(text) if text.is_empty() => Vec::new(),
+            Words::Text(text) => vec![Message::new(speaker, text.as_str())],
+            Words::Turns(turns) => turns.clone(),
+        }
+    }
+}
+
+impl Preference {
+    /// The chosen and the rejected answer as rows of their own.
+    pub fn answers(&self) -> [Record; 2] {
+        [self.prompt.answered(&self.chosen), self.prompt.answered(&self.rejected)]
+    }
+}
+
+impl Judged {
+    /// The answer as a row of its own.
+    pub fn answer(&self) -> Record {
+        self.prompt.answered(&self.completion)
+    }
+}
+
 /// One row of a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -161,6 +244,10 @@ pub enum Record {
     Prompt(Prompt),
     /// See [`Kind::Labelled`].
     Labelled(Labelled),
+    /// See [`Kind::Preference`].
+    Preference(Preference),
+    /// See [`Kind::Judged`].
+    Judged(Judged),
     /// See [`Kind::Text`].
     Text(Text),
 }
@@ -172,6 +259,8 @@ impl Record {
             Record::Chat(_) => Kind::Chat,
             Record::Prompt(_) => Kind::Prompt,
             Record::Labelled(_) => Kind::Labelled,
+            Record::Preference(_) => Kind::Preference,
+            Record::Judged(_) => Kind::Judged,
             Record::Text(_) => Kind::Text,
         }
     }
@@ -188,6 +277,8 @@ impl Record {
             }
             Record::Prompt(row) => row.completion.trim().is_empty(),
             Record::Labelled(row) => row.text.trim().is_empty(),
+            Record::Preference(row) => row.chosen.is_empty() || row.rejected.is_empty(),
+            Record::Judged(row) => row.completion.is_empty(),
             Record::Text(row) => row.text.trim().is_empty(),
         }
     }
@@ -200,6 +291,8 @@ impl Record {
             Kind::Chat => serde_json::from_slice(line).map(Record::Chat),
             Kind::Prompt => serde_json::from_slice(line).map(Record::Prompt),
             Kind::Labelled => serde_json::from_slice(line).map(Record::Labelled),
+            Kind::Preference => serde_json::from_slice(line).map(Record::Preference),
+            Kind::Judged => serde_json::from_slice(line).map(Record::Judged),
             Kind::Text => serde_json::from_slice(line).map(Record::Text),
             other => Err(serde_json::Error::custom(format!("rows of this kind are not stored: {other}"))),
         }

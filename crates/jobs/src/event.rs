@@ -7,7 +7,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lorikeet_registry::{EventRow, MetricKind, MetricRow};
-use lorikeet_train::{Event, EventKind};
+use lorikeet_train::{Event, EventKind, PreferenceScores};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -29,6 +29,7 @@ pub struct RunEvent {
 }
 
 /// What happened; the same list as training's, in the words of files, and failures.
+#[allow(clippy::large_enum_variant, reason = "an event is made, told and gone")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(
@@ -49,9 +50,17 @@ pub enum What {
         gradient_norm: f64,
         tokens_per_s: f64,
         memory_bytes: u64,
+        preference: Option<PreferenceScores>,
     },
     /// A check on the examples kept aside.
-    Evaluated { loss_sum: f64, n: u64, accuracy: Option<f64>, f1_macro: Option<f64>, best: bool },
+    Evaluated {
+        loss_sum: f64,
+        n: u64,
+        accuracy: Option<f64>,
+        f1_macro: Option<f64>,
+        preference: Option<PreferenceScores>,
+        best: bool,
+    },
     /// The whole state was saved.
     Checkpoint { path: String, best: bool, n_bytes: u64 },
     /// An answer to one of the run's questions.
@@ -100,20 +109,31 @@ impl RunEvent {
             extra: None,
         };
         match self.what {
-            What::Step { epoch, loss_sum, n_supervised, learning_rate, gradient_norm, tokens_per_s, memory_bytes } => {
-                Some(MetricRow {
-                    epoch,
-                    loss_sum,
-                    n_tokens: n_supervised,
-                    learning_rate: Some(learning_rate),
-                    grad_norm: Some(gradient_norm),
-                    tokens_per_s: Some(tokens_per_s),
-                    memory_bytes: Some(memory_bytes),
-                    ..row
-                })
-            }
-            What::Evaluated { loss_sum, n, accuracy, f1_macro, best } => {
-                let extra = json!({ "accuracy": accuracy, "f1_macro": f1_macro, "best": best });
+            What::Step {
+                epoch,
+                loss_sum,
+                n_supervised,
+                learning_rate,
+                gradient_norm,
+                tokens_per_s,
+                memory_bytes,
+                preference,
+            } => Some(MetricRow {
+                extra: preference.map(|p| json!({ "preference": p })),
+                epoch,
+                loss_sum,
+                n_tokens: n_supervised,
+                learning_rate: Some(learning_rate),
+                grad_norm: Some(gradient_norm),
+                tokens_per_s: Some(tokens_per_s),
+                memory_bytes: Some(memory_bytes),
+                ..row
+            }),
+            What::Evaluated { loss_sum, n, accuracy, f1_macro, preference, best } => {
+                let mut extra = json!({ "accuracy": accuracy, "f1_macro": f1_macro, "best": best });
+                if let (Some(p), Some(map)) = (preference, extra.as_object_mut()) {
+                    map.insert("preference".to_owned(), json!(p));
+                }
                 Some(MetricRow { kind: MetricKind::Validation, loss_sum, n_tokens: n, extra: Some(extra), ..row })
             }
             _ => None,
@@ -133,6 +153,7 @@ impl RunEvent {
 impl From<MetricRow> for RunEvent {
     fn from(row: MetricRow) -> Self {
         let extra = |key: &str| row.extra.as_ref().and_then(|extra| extra.get(key));
+        let preference = extra("preference").and_then(|p| PreferenceScores::deserialize(p).ok());
         let what = match row.kind {
             MetricKind::Train => What::Step {
                 epoch: row.epoch,
@@ -142,12 +163,14 @@ impl From<MetricRow> for RunEvent {
                 gradient_norm: row.grad_norm.unwrap_or_default(),
                 tokens_per_s: row.tokens_per_s.unwrap_or_default(),
                 memory_bytes: row.memory_bytes.unwrap_or_default(),
+                preference,
             },
             MetricKind::Validation => What::Evaluated {
                 loss_sum: row.loss_sum,
                 n: row.n_tokens,
                 accuracy: extra("accuracy").and_then(Value::as_f64),
                 f1_macro: extra("f1_macro").and_then(Value::as_f64),
+                preference,
                 best: extra("best").and_then(Value::as_bool).unwrap_or_default(),
             },
         };
@@ -187,12 +210,23 @@ impl From<EventKind> for What {
                 gradient_norm,
                 tokens_per_s,
                 memory_bytes,
-            } => What::Step { epoch, loss_sum, n_supervised, learning_rate, gradient_norm, tokens_per_s, memory_bytes },
+                preference,
+            } => What::Step {
+                epoch,
+                loss_sum,
+                n_supervised,
+                learning_rate,
+                gradient_norm,
+                tokens_per_s,
+                memory_bytes,
+                preference,
+            },
             EventKind::Evaluated { scores, best } => What::Evaluated {
                 loss_sum: scores.loss.sum,
                 n: scores.loss.count as u64,
                 accuracy: scores.labels.map(|l| l.accuracy),
                 f1_macro: scores.labels.map(|l| l.f1_macro),
+                preference: scores.preference,
                 best,
             },
             EventKind::Checkpoint { path, best, n_bytes } => {
@@ -248,9 +282,41 @@ mod tests {
             gradient_norm: 0.25,
             tokens_per_s: 100.0,
             memory_bytes: 5,
+            preference: None,
         };
-        let check = What::Evaluated { loss_sum: 3.0, n: 2, accuracy: Some(0.5), f1_macro: Some(0.4), best: true };
-        for what in [step, check] {
+        let (accuracy, f1_macro) = (Some(0.5), Some(0.4));
+        let check = What::Evaluated { loss_sum: 3.0, n: 2, accuracy, f1_macro, preference: None, best: true };
+        let scores = PreferenceScores {
+            margin: 0.5,
+            accuracy: 0.75,
+            chosen_log_probability: -9.0,
+            rejected_log_probability: -12.5,
+        };
+        let preference = Some(scores);
+        let judged = What::Evaluated { loss_sum: 3.0, n: 2, accuracy: None, f1_macro: None, preference, best: false };
+        let compared = match step.clone() {
+            What::Step {
+                epoch,
+                loss_sum,
+                n_supervised,
+                learning_rate,
+                gradient_norm,
+                tokens_per_s,
+                memory_bytes,
+                ..
+            } => What::Step {
+                epoch,
+                loss_sum,
+                n_supervised,
+                learning_rate,
+                gradient_norm,
+                tokens_per_s,
+                memory_bytes,
+                preference,
+            },
+            other => other,
+        };
+        for what in [step, compared, check, judged] {
             let before = event(what);
             assert_eq!(RunEvent::from(before.metric(0.5).unwrap()), before);
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lorikeet_data::{Prepared, Task, Tokenizer};
 use lorikeet_generate::{Answer, GenerateSettings, Update, generate};
 use lorikeet_models::{Backend, Model, ModelConfig, ModelFiles, Tokens, Trainable, WeightSource};
-use lorikeet_train::{Decoding, Scores, evaluate, softmax};
+use lorikeet_train::{Decoding, Judge, Scores, Settings, evaluate, softmax};
 
 use crate::device::{Place, Work, compute, threads_or_all};
 use crate::{Failure, codes};
@@ -118,7 +118,10 @@ impl<B: Backend> Executor for Loaded<B> {
     ) -> Result<Option<Scores>, Failure> {
         self.0.set_adapters(with_adapter);
         let model = &self.0;
-        model.backend().run(|| evaluate(model, examples, task, batch_size, progress).map_err(Failure::from))
+        // Answers are compared with the usual constants; a run's own are those of its checks.
+        let judge = if task == Task::Causal { Judge::new(&Settings::default(), examples)? } else { None };
+        let measured = (task, judge.as_ref());
+        model.backend().run(|| evaluate(model, examples, measured, batch_size, progress).map_err(Failure::from))
     }
 
     fn judge(&mut self, ids: &[u32], token_types: &[u32]) -> Result<Vec<f64>, Failure> {

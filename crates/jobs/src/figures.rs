@@ -15,6 +15,10 @@ pub struct Figures {
     pub accuracy: Option<f64>,
     /// F1 averaged over labels, of the result.
     pub f1_macro: Option<f64>,
+    /// Mean reward of good answers less that of bad ones, of the result, when learning from preferences.
+    pub reward_margin: Option<f64>,
+    /// Share of examples that the result orders as the data says.
+    pub reward_accuracy: Option<f64>,
     /// Validation loss before the first step.
     pub base_loss: Option<f64>,
     /// Accuracy before the first step.
@@ -51,6 +55,8 @@ impl From<&Summary> for Figures {
             perplexity: s.best.and_then(|s| s.perplexity()).filter(|p| p.is_finite()),
             accuracy: accuracy(s.best),
             f1_macro: f1_macro(s.best),
+            reward_margin: s.best.and_then(|s| s.preference).map(|p| p.margin).filter(|m| m.is_finite()),
+            reward_accuracy: s.best.and_then(|s| s.preference).map(|p| p.accuracy),
             base_loss: loss(s.base),
             base_accuracy: accuracy(s.base),
             base_f1_macro: f1_macro(s.base),

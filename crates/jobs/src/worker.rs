@@ -212,6 +212,7 @@ impl Workplace {
 }
 
 /// How a run that did not fail left the worker.
+#[allow(clippy::large_enum_variant, reason = "made once per run")]
 enum Settled {
     /// It has ended.
     Over(Outcome),

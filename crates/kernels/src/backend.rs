@@ -275,6 +275,8 @@ pub trait Backend: Send + Sync {
         objective: &Objective,
         scale: f32,
     ) -> Result<f64>;
+    /// `-log softmax(logits[n])[targets[n]]` of each row; turns row `n` of `logits` into the gradient of `weights[n]` times it.
+    fn row_cross_entropy(&self, logits: &mut Self::Tensor, targets: &[u32], weights: &[f32]) -> Result<Vec<f64>>;
     /// Sum of squares, in 64 bits.
     fn sum_of_squares(&self, x: &Self::Tensor) -> Result<f64>;
     /// One step of AdamW on `w` with its gradient and its two moments.

@@ -306,6 +306,10 @@ impl Backend for Composed {
         objective::cross_entropy(logits, targets, objective, scale)
     }
 
+    fn row_cross_entropy(&self, logits: &mut DeviceMatrix, targets: &[u32], weights: &[f32]) -> Result<Vec<f64>> {
+        objective::row_cross_entropy(logits, targets, weights)
+    }
+
     fn sum_of_squares(&self, x: &DeviceMatrix) -> Result<f64> {
         objective::sum_of_squares(x.floats("sum_of_squares")?)
     }

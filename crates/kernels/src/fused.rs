@@ -590,6 +590,19 @@ impl Backend for Fused {
         Ok(losses.iter().sum())
     }
 
+    fn row_cross_entropy(&self, logits: &mut Tensor, targets: &[u32], weights: &[f32]) -> Result<Vec<f64>> {
+        let op = "row_cross_entropy";
+        check_rows(op, targets, logits.cols)?;
+        let (rows, cols) = logits.shape();
+        for found in [targets.len(), weights.len()] {
+            if found != rows {
+                return Err(KernelError::Length { rows, cols: 1, found });
+            }
+        }
+        let blocks = logits.write(op)?.par_chunks_mut(cols.max(1)).zip(targets).zip(weights);
+        Ok(blocks.map(|((z, t), weight)| rows::cross_entropy(z, *t as usize, *weight)).collect())
+    }
+
     fn sum_of_squares(&self, x: &Tensor) -> Result<f64> {
         Ok(rows::sum_of_squares(x.read("sum_of_squares")?))
     }

@@ -259,6 +259,18 @@ impl<B: Backend> Decoder<B> {
         self.head.loss(ctx, &self.embedding, (hidden, targets), objective, grads)
     }
 
+    /// `-log p(target)` of every row, and with `grads` the gradient of the last block's output where each row has a weight.
+    pub fn row_losses(
+        &self,
+        ctx: Context<'_, B>,
+        hidden: &B::Tensor,
+        targets: &[u32],
+        weights: &[f32],
+        grads: Option<&mut Gradients<B>>,
+    ) -> Result<(Vec<f64>, Option<B::Tensor>)> {
+        self.head.row_losses(ctx, &self.embedding, (hidden, targets), weights, grads)
+    }
+
     pub fn projections(&mut self) -> impl Iterator<Item = &mut Projection<B>> {
         self.blocks.iter_mut().flat_map(Block::projections)
     }

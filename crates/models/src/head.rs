@@ -61,13 +61,52 @@ impl<B: Backend> CausalHead<B> {
         embedding: &Leaf<B>,
         (hidden, targets): (&B::Tensor, &[u32]),
         (objective, scale): (&Objective, f32),
-        mut grads: Option<&mut Gradients<B>>,
+        grads: Option<&mut Gradients<B>>,
     ) -> Result<(f64, Option<B::Tensor>)> {
+        let mut sum = 0.0;
+        let entropy = |logits: &mut B::Tensor, _: &[u32], chosen: &[u32]| {
+            sum += ctx.backend.cross_entropy(logits, chosen, objective, scale)?;
+            Ok(())
+        };
+        let dhidden = self.each_chunk(ctx, embedding, (hidden, targets), grads, entropy)?;
+        Ok((sum, dhidden))
+    }
+
+    /// `-log p(target)` of every row (0 where nothing is supervised), N; with `grads`, also the gradient (N, C) of the sum of
+    /// these, each times its weight.
+    pub fn row_losses(
+        &self,
+        ctx: Context<'_, B>,
+        embedding: &Leaf<B>,
+        (hidden, targets): (&B::Tensor, &[u32]),
+        weights: &[f32],
+        grads: Option<&mut Gradients<B>>,
+    ) -> Result<(Vec<f64>, Option<B::Tensor>)> {
+        let mut losses = vec![0.0; targets.len()];
+        let entropy = |logits: &mut B::Tensor, rows: &[u32], chosen: &[u32]| {
+            let weights: Vec<f32> = rows.iter().map(|row| weights[*row as usize]).collect();
+            let found = ctx.backend.row_cross_entropy(logits, chosen, &weights)?;
+            rows.iter().zip(found).for_each(|(row, loss)| losses[*row as usize] = loss);
+            Ok(())
+        };
+        let dhidden = self.each_chunk(ctx, embedding, (hidden, targets), grads, entropy)?;
+        Ok((losses, dhidden))
+    }
+
+    /// Hands the logits of supervised rows to `entropy`, a chunk of rows at a time with their numbers and targets; it leaves
+    /// their gradient in them, from which that of the hidden rows (N, C) is made where `grads` are wanted.
+    fn each_chunk(
+        &self,
+        ctx: Context<'_, B>,
+        embedding: &Leaf<B>,
+        (hidden, targets): (&B::Tensor, &[u32]),
+        mut grads: Option<&mut Gradients<B>>,
+        mut entropy: impl FnMut(&mut B::Tensor, &[u32], &[u32]) -> Result<()>,
+    ) -> Result<Option<B::Tensor>> {
         let be = ctx.backend;
         let supervised: Vec<u32> = (0..targets.len() as u32).filter(|i| targets[*i as usize] != IGNORED).collect();
         let (rows, cols) = be.shape(hidden);
         let mut dhidden = if grads.is_some() { Some(be.zeros(rows, cols)?) } else { None };
-        let mut sum = 0.0;
         for rows in supervised.chunks(self.rows_per_chunk) {
             let chosen: Vec<u32> = rows.iter().map(|i| targets[*i as usize]).collect();
             let x = be.gather_rows(hidden, rows)?;
@@ -82,7 +121,7 @@ impl<B: Backend> CausalHead<B> {
                 (Some(cap), Some(_)) => Some((cap, be.duplicate(&logits)?)),
                 _ => None,
             };
-            sum += be.cross_entropy(&mut logits, &chosen, objective, scale)?;
+            entropy(&mut logits, rows, &chosen)?;
             let (Some(grads), Some(dhidden)) = (grads.as_deref_mut(), dhidden.as_mut()) else { continue };
             if let Some((cap, capped)) = capped {
                 be.softcap_backward(&capped, &mut logits, cap)?;
@@ -94,6 +133,6 @@ impl<B: Backend> CausalHead<B> {
             let dx = self.norm.backward(ctx, grads, &x, &dn)?;
             be.scatter_add_rows(dhidden, rows, &dx)?;
         }
-        Ok((sum, dhidden))
+        Ok(dhidden)
     }
 }

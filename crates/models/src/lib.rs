@@ -29,6 +29,7 @@ mod norm;
 mod projection;
 mod rotary;
 mod save;
+mod sequences;
 mod tokens;
 
 pub use adapter::AdapterConfig;

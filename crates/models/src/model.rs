@@ -26,7 +26,7 @@ pub struct Model<B: Backend> {
     lora: Option<LoraSpec>,
     adapted: Vec<String>,
     adapters: bool,
-    noise: Option<Noise>,
+    pub(crate) noise: Option<Noise>,
     n_stored: usize,
 }
 
@@ -167,7 +167,7 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    fn context(&self) -> Context<'_, B> {
+    pub(crate) fn context(&self) -> Context<'_, B> {
         Context { backend: &self.backend, parameters: &self.parameters, adapters: self.adapters, noise: None }
     }
 
@@ -245,7 +245,7 @@ impl<B: Backend> Model<B> {
         self.body.projections().for_each(Projection::unmerge);
     }
 
-    fn check(&self, tokens: &Tokens) -> Result<()> {
+    pub(crate) fn check(&self, tokens: &Tokens) -> Result<()> {
         let (longest, limit) = (tokens.longest(), self.config.max_positions());
         if longest > limit {
             return Err(ModelError::TooLarge { what: "the text's length in tokens", found: longest, limit });
@@ -264,7 +264,7 @@ impl<B: Backend> Model<B> {
         }
     }
 
-    fn check_targets(&self, targets: &[u32]) -> Result<()> {
+    pub(crate) fn check_targets(&self, targets: &[u32]) -> Result<()> {
         let Some(labels) = self.config.labels else {
             let supervised: Vec<u32> = targets.iter().copied().filter(|t| *t != crate::head::IGNORED).collect();
             return self.check_ids(&supervised);
@@ -415,7 +415,7 @@ impl<B: Backend> Model<B> {
         Ok(self.backend.download(&decoder.logits(ctx, &last)?)?)
     }
 
-    fn decoder(&self) -> Result<&Decoder<B>> {
+    pub(crate) fn decoder(&self) -> Result<&Decoder<B>> {
         match (&self.body, self.config.labels) {
             (Body::Decoder(decoder), None) => Ok(decoder),
             _ => Err(ModelError::Unsuited {

@@ -62,19 +62,21 @@ pub struct StoredScores {
     sum: f64,
     count: usize,
     accuracy_and_f1: Option<(f64, f64)>,
+    #[serde(default)]
+    preference: Option<crate::PreferenceScores>,
 }
 
 impl From<crate::Scores> for StoredScores {
     fn from(s: crate::Scores) -> Self {
         let accuracy_and_f1 = s.labels.map(|l| (l.accuracy, l.f1_macro));
-        Self { sum: s.loss.sum, count: s.loss.count, accuracy_and_f1 }
+        Self { sum: s.loss.sum, count: s.loss.count, accuracy_and_f1, preference: s.preference }
     }
 }
 
 impl From<StoredScores> for crate::Scores {
     fn from(s: StoredScores) -> Self {
         let labels = s.accuracy_and_f1.map(|(accuracy, f1_macro)| crate::LabelScores { accuracy, f1_macro });
-        Self { loss: lorikeet_models::LossSum::of(s.sum, s.count), labels }
+        Self { loss: lorikeet_models::LossSum::of(s.sum, s.count), labels, preference: s.preference }
     }
 }
 

@@ -3,7 +3,7 @@
 use lorikeet_data::{Batch, Prepared, Task};
 use lorikeet_models::{Backend, LossSum, Model, Spans, Tokens};
 
-use crate::{Confusion, Result, Scores};
+use crate::{Confusion, Judge, Judgement, PreferenceSums, Result, Scores};
 
 /// A batch of examples as the model takes it: what is fed, and what is expected.
 pub fn tokens_of(batch: Batch, task: Task) -> (Tokens, Vec<u32>) {
@@ -12,7 +12,7 @@ pub fn tokens_of(batch: Batch, task: Task) -> (Tokens, Vec<u32>) {
     (tokens, if task == Task::Classify { labels } else { targets })
 }
 
-/// Scores of `model` on all of `examples`. `progress` hears (batches done, batches in all) and may return false to end
+/// Scores of `model` on all of `examples`, which a judge compares where they are preferences. `progress` hears (batches done, batches in all) and may return false to end
 /// early, which gives `None`.
 ///
 /// # Errors
@@ -20,16 +20,22 @@ pub fn tokens_of(batch: Batch, task: Task) -> (Tokens, Vec<u32>) {
 pub fn evaluate<B: Backend>(
     model: &Model<B>,
     examples: &Prepared,
-    task: Task,
+    (task, judge): (Task, Option<&Judge>),
     batch_size: usize,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Option<Scores>> {
     let order: Vec<u32> = (0..examples.len() as u32).collect();
     let n_batches = order.len().div_ceil(batch_size.max(1)) as u64;
+    let mut sums = PreferenceSums::default();
     let (mut loss, mut confusion) = (LossSum::default(), Confusion::new(examples.labels().len()));
     for (i, chosen) in order.chunks(batch_size.max(1)).enumerate() {
         if !progress(i as u64, n_batches) {
             return Ok(None);
+        }
+        if let Some(judge) = judge {
+            let found = judge.measure(model, examples, chosen)?;
+            (loss, sums) = (loss.plus(found.loss()), sums.plus(found.sums));
+            continue;
         }
         let (tokens, targets) = tokens_of(examples.batch(chosen), task);
         loss = loss.plus(match task {
@@ -38,7 +44,10 @@ pub fn evaluate<B: Backend>(
         });
     }
     progress(n_batches, n_batches);
-    Ok(Some(Scores { loss, labels: (task == Task::Classify).then(|| confusion.scores()) }))
+    if judge.is_some() {
+        return Ok(Some(Judgement::scores(loss, sums)));
+    }
+    Ok(Some(Scores { loss, preference: None, labels: (task == Task::Classify).then(|| confusion.scores()) }))
 }
 
 fn classify<B: Backend>(

@@ -56,6 +56,8 @@ pub enum EventKind {
         tokens_per_s: f64,
         /// Memory of the process.
         memory_bytes: u64,
+        /// How well preferences are met in this step, when learning from them.
+        preference: Option<crate::PreferenceScores>,
     },
     /// A measurement on the examples kept aside.
     Evaluated {

@@ -95,6 +95,7 @@ pub trait Observer {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "made once per run")]
 pub enum Outcome {
     /// All steps are done, or it no longer got better.
     Completed(crate::Summary),

@@ -3,7 +3,9 @@
 use lorikeet_data::Task;
 use lorikeet_models::{LoraSpec, ModelConfig, Noise, Objective, RowLoss, Trainable};
 
-use crate::{ClassWeights, LossChoice, Method, OptimiserSettings, Result, Schedule, Settings, TrainError, adapters};
+use crate::{
+    ClassWeights, Goal, LossChoice, Method, OptimiserSettings, Result, Schedule, Settings, TrainError, adapters,
+};
 
 /// A run in which nothing is open any more.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +143,31 @@ impl Settings {
         if task == Task::Causal && (is_focal || self.class_weights.is_some()) {
             return conflict(
                 "the focal loss and `class_weights` are for labels; leave them out, or choose the task `classify`"
+                    .to_owned(),
+            );
+        }
+        let compares = self.objective.filter(|goal| *goal != Goal::Sft);
+        if let Some(goal) = compares {
+            let name = goal.name();
+            if task == Task::Classify {
+                return conflict(format!(
+                    "the objective `{name}` compares answers, and a classifier gives none; leave `objective` empty, or choose the task `causal`"
+                ));
+            }
+            if self.packing {
+                return conflict(format!(
+                    "`packing` puts examples together that the objective `{name}` has to compare; set it to false"
+                ));
+            }
+            if self.from_scratch && goal != Goal::Orpo {
+                return conflict(format!(
+                    "the objective `{name}` compares with the base, and `from_scratch` leaves none; choose `orpo`, or train on examples first"
+                ));
+            }
+        }
+        if self.packing && task == Task::Classify {
+            return conflict(
+                "`packing` is for texts that are continued, and a classifier reads single rows; set it to false"
                     .to_owned(),
             );
         }

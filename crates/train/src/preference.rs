@@ -8,10 +8,11 @@
 //! those of TRL, so that figures can be compared.
 
 use lorikeet_models::LossSum;
+use serde::{Deserialize, Serialize};
 
 /// What is learned from the examples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Objective {
+pub enum Goal {
     /// To continue as the examples do, or to give their labels.
     Sft,
     /// To prefer the chosen answer to the rejected one more than the reference does.
@@ -26,7 +27,7 @@ pub enum Objective {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Criterion {
     /// DPO, ORPO or KTO.
-    pub objective: Objective,
+    pub goal: Goal,
     /// How strongly rewards weigh; the weight of the odds ratio in ORPO.
     pub beta: f64,
     /// Share of pairs that are taken to be labelled the wrong way round; DPO only.
@@ -73,7 +74,7 @@ pub struct AnswerSums {
 }
 
 /// How well preferences are met.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PreferenceScores {
     /// Mean reward of good answers less that of bad ones.
     pub margin: f64,
@@ -83,6 +84,18 @@ pub struct PreferenceScores {
     pub chosen_log_probability: f64,
     /// Mean log-probability of bad answers, in nats.
     pub rejected_log_probability: f64,
+}
+
+impl Goal {
+    /// Name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Goal::Sft => "sft",
+            Goal::Dpo => "dpo",
+            Goal::Orpo => "orpo",
+            Goal::Kto => "kto",
+        }
+    }
 }
 
 impl AnswerSums {
@@ -135,8 +148,8 @@ impl Criterion {
         let mut found = Judgement::default();
         for (at, pair) in policy.chunks_exact(2).enumerate() {
             let reference = |side: usize| reference.get(2 * at + side).copied().unwrap_or_default();
-            let (loss, weights, rewards) = match self.objective {
-                Objective::Orpo => self.odds(pair),
+            let (loss, weights, rewards) = match self.goal {
+                Goal::Orpo => self.odds(pair),
                 _ => self.direct(pair, [reference(0), reference(1)]),
             };
             found.losses.push(loss);
@@ -218,12 +231,12 @@ fn log_sigmoid(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn criterion(objective: Objective) -> Criterion {
-        Criterion { objective, beta: 0.3, label_smoothing: 0.1, desirable_weight: 1.3, undesirable_weight: 0.7 }
+    fn criterion(goal: Goal) -> Criterion {
+        Criterion { goal, beta: 0.3, label_smoothing: 0.1, desirable_weight: 1.3, undesirable_weight: 0.7 }
     }
 
     fn answers(sums: [f64; 4]) -> Vec<LossSum> {
-        sums.into_iter().zip([7, 3, 12, 5]).map(|(sum, count)| LossSum { sum, count }).collect()
+        sums.into_iter().zip([7, 3, 12, 5]).map(|(sum, count)| LossSum::of(sum, count)).collect()
     }
 
     const SUMS: [f64; 4] = [9.0, 4.5, 20.0, 11.0];
@@ -247,28 +260,28 @@ mod tests {
 
     #[test]
     fn every_weight_is_the_slope_of_the_loss() {
-        for objective in [Objective::Dpo, Objective::Orpo] {
+        for objective in [Goal::Dpo, Goal::Orpo] {
             weights_are_slopes(|policy| criterion(objective).judge_pairs(policy, &REFERENCE));
         }
-        weights_are_slopes(|policy| criterion(Objective::Kto).judge_answers(policy, &REFERENCE, &VERDICTS, 0.4));
+        weights_are_slopes(|policy| criterion(Goal::Kto).judge_answers(policy, &REFERENCE, &VERDICTS, 0.4));
     }
 
     #[test]
     fn losses_have_their_values_by_hand() {
         let at_reference: Vec<LossSum> = answers(REFERENCE);
-        let dpo = criterion(Objective::Dpo).judge_pairs(&at_reference, &REFERENCE);
+        let dpo = criterion(Goal::Dpo).judge_pairs(&at_reference, &REFERENCE);
         assert!(dpo.losses.iter().all(|loss| (loss - 2f64.ln()).abs() < 1e-12), "{dpo:?}");
-        let kto = criterion(Objective::Kto).judge_answers(&at_reference, &REFERENCE, &VERDICTS, 0.0);
+        let kto = criterion(Goal::Kto).judge_answers(&at_reference, &REFERENCE, &VERDICTS, 0.0);
         assert_eq!(kto.losses, [0.65, 0.35, 0.35, 0.65]);
         // Equal answers of two tokens with probability 1/2 each: odds 1, and `-l` is log 2.
-        let equal = [LossSum { sum: 2.0 * 2f64.ln(), count: 2 }; 2];
-        let orpo = criterion(Objective::Orpo).judge_pairs(&equal, &[]);
+        let equal = [LossSum::of(2.0 * 2f64.ln(), 2); 2];
+        let orpo = criterion(Goal::Orpo).judge_pairs(&equal, &[]);
         assert!((orpo.losses[0] - 1.3 * 2f64.ln()).abs() < 1e-12, "{orpo:?}");
     }
 
     #[test]
     fn scores_are_divided_last() {
-        let plain = Criterion { label_smoothing: 0.0, ..criterion(Objective::Dpo) };
+        let plain = Criterion { label_smoothing: 0.0, ..criterion(Goal::Dpo) };
         let sums = plain.judge_pairs(&answers(SUMS), &REFERENCE).sums;
         let scores = sums.plus(plain.judge_pairs(&answers(REFERENCE)[..2], &REFERENCE[..2]).sums).scores();
         // Rewards: -0.3 and 0.3, 0.75 and -0.3, 0 and 0.
@@ -286,7 +299,7 @@ mod tests {
     #[test]
     fn extreme_answers_stay_finite() {
         let far = answers([1e4, 0.0, 0.0, 1e4]);
-        for objective in [Objective::Dpo, Objective::Orpo] {
+        for objective in [Goal::Dpo, Goal::Orpo] {
             let found = criterion(objective).judge_pairs(&far, &[0.0; 4]);
             assert!(found.losses.iter().chain(&found.weights).all(|v| v.is_finite()), "{found:?}");
         }

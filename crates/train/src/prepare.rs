@@ -63,6 +63,7 @@ fn examples(
     let max_length = (job.settings.max_length as usize).min(config.max_positions());
     let mut options = PrepareOptions::new(job.task, max_length);
     options.now_unix_s = Some(job.started_unix_s);
+    options.loss_on = job.settings.loss_on;
     options.n_threads = job.settings.threads.unwrap_or(0) as usize;
     let mut tell = |done: usize, total: usize| {
         let what = EventKind::Phase { phase: Phase::Tokenizing, done: done as u64, total: Some(total as u64) };

@@ -190,5 +190,8 @@ fn named(s: Scores) -> Vec<(&'static str, f64)> {
     if let Some(l) = s.labels {
         found.extend([("accuracy", l.accuracy), ("f1_macro", l.f1_macro)]);
     }
+    if let Some(p) = s.preference {
+        found.extend([("reward_margin", p.margin), ("reward_accuracy", p.accuracy)]);
+    }
     found
 }

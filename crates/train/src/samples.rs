@@ -38,7 +38,16 @@ pub(crate) fn questions(job: &TrainJob, examples: &Examples, config: &ModelConfi
 }
 
 fn question(dataset: &Dataset, row: u32, tokenizer: &Tokenizer) -> Result<Option<Question>> {
-    Ok(match dataset.row(row as usize)? {
+    asked(dataset.row(row as usize)?, tokenizer)
+}
+
+fn asked(record: Record, tokenizer: &Tokenizer) -> Result<Option<Question>> {
+    Ok(match record {
+        Record::Preference(row) => {
+            let [chosen, _] = row.answers();
+            return asked(chosen, tokenizer);
+        }
+        Record::Judged(row) => return asked(row.answer(), tokenizer),
         Record::Chat(chat) => {
             let Some(last) = chat.messages.iter().rposition(|m| m.role == Role::Assistant) else { return Ok(None) };
             let before = Chat { messages: chat.messages[..last].to_vec(), tools: chat.tools };

@@ -5,6 +5,8 @@
 
 use lorikeet_models::LossSum;
 
+use crate::PreferenceScores;
+
 /// Results of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
@@ -12,6 +14,8 @@ pub struct Scores {
     pub loss: LossSum,
     /// Share of labels found and the mean F1 of all labels, when classifying.
     pub labels: Option<LabelScores>,
+    /// How well preferences are met, when learning from them.
+    pub preference: Option<PreferenceScores>,
 }
 
 /// How well labels were found.
@@ -26,7 +30,7 @@ pub struct LabelScores {
 impl Scores {
     /// `exp` of the mean loss, for language models.
     pub fn perplexity(&self) -> Option<f64> {
-        self.labels.is_none().then(|| self.loss.mean().exp())
+        (self.labels.is_none() && self.preference.is_none()).then(|| self.loss.mean().exp())
     }
 }
 

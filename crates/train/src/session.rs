@@ -5,13 +5,13 @@ mod upkeep;
 
 use std::time::Instant;
 
-use lorikeet_data::{Prepared, Tokenizer, epoch_order};
+use lorikeet_data::{Prepared, Task, Tokenizer};
 use lorikeet_models::{Backend, Gradients, LossSum, Model, Objective, Recompute};
 use serde_json::{Value, json};
 
 use crate::{
-    Event, EventKind, Examples, Observer, Optimiser, Outcome, Plan, Progress, RecomputeChoice, Result, TrainError,
-    TrainJob, checkpoint, evaluate::tokens_of, prepare, samples,
+    Event, EventKind, Examples, Judge, Observer, Optimiser, Outcome, Plan, PreferenceScores, PreferenceSums, Progress,
+    RecomputeChoice, Result, TrainError, TrainJob, checkpoint, evaluate::tokens_of, order, prepare, samples,
 };
 
 /// Steps whose mean loss is reported at the end.
@@ -43,14 +43,48 @@ struct Session<'a, B: Backend + Clone> {
     questions: Vec<samples::Question>,
     model: Model<B>,
     objective: Objective,
+    /// Present where answers are compared: for the examples learned from, and for those kept aside.
+    judges: Option<(Judge, Option<Judge>)>,
     grads: Gradients<B>,
     optimiser: Optimiser<B>,
     progress: Progress,
     log: Vec<Value>,
-    /// The order of the examples in an epoch, kept while it lasts.
-    order: (u64, Vec<u32>),
+    /// The places of an epoch's batches, kept while it lasts.
+    order: (u64, Vec<Vec<u32>>),
     since: Instant,
     resumed: bool,
+}
+
+/// What the micro-batches of one step gave.
+struct Learned {
+    loss: LossSum,
+    n_tokens: usize,
+    preference: Option<PreferenceScores>,
+}
+
+/// The judges of the examples learned from and of those kept aside, where answers are compared. What a reference holds is
+/// taken down before a checkpoint overwrites the base.
+fn judges<B: Backend>(
+    job: &TrainJob,
+    model: &Model<B>,
+    train: &Prepared,
+    validation: Option<&Prepared>,
+) -> Result<Option<(Judge, Option<Judge>)>> {
+    if job.task == Task::Classify {
+        return Ok(None);
+    }
+    let judge = |examples: &Prepared| -> Result<Option<Judge>> {
+        let Some(mut judge) = Judge::new(&job.settings, examples)? else { return Ok(None) };
+        judge.keep(model, examples, (job.method, job.settings.batch_size as usize))?;
+        Ok(Some(judge))
+    };
+    let held_out = validation.map(judge).transpose()?.flatten();
+    let Some(learned) = judge(train)? else { return Ok(None) };
+    if job.settings.packing {
+        let reason = "`packing` puts examples together that have to be compared; set it to false";
+        return Err(TrainError::Conflict(reason.to_owned()));
+    }
+    Ok(Some((learned, held_out)))
 }
 
 /// What a request between two batches leads to.
@@ -67,7 +101,9 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         mut model: Model<B>,
     ) -> Result<Self> {
         let Examples { train, validation, tokenizer, questions, since } = examples;
-        let plan = Plan::new(&job.settings, job.method, model.config(), train.len(), validation.is_some());
+        let n_units = order::n_units(&train, &job.settings);
+        let plan = Plan::new(&job.settings, job.method, model.config(), n_units, validation.is_some());
+        let judges = judges(job, &model, &train, validation.as_ref())?;
         let objective = job.settings.objective(&train.label_counts())?;
         let mut optimiser = Optimiser::new(&model, plan.settings.optimiser())?;
         let fingerprint = prepare::fingerprint(job, &plan);
@@ -88,6 +124,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
             questions,
             model,
             objective,
+            judges,
             grads,
             optimiser,
             progress,
@@ -146,15 +183,10 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
     fn micro_batch(&mut self, n: u64) -> Vec<u32> {
         let (epoch, place) = (n / self.plan.batches_per_epoch, n % self.plan.batches_per_epoch);
         if self.order.0 != epoch {
-            let count = self.examples.len();
-            let order = match self.plan.settings.shuffle {
-                true => epoch_order(count, self.plan.settings.seed, epoch),
-                false => (0..count as u32).collect(),
-            };
-            self.order = (epoch, order);
+            self.order = (epoch, order::units(&self.examples, &self.plan.settings, epoch));
         }
         let size = self.plan.settings.batch_size as usize;
-        self.order.1.iter().skip(place as usize * size).take(size).copied().collect()
+        self.order.1.iter().skip(place as usize * size).take(size).flatten().copied().collect()
     }
 
     fn recompute(&self) -> Recompute {
@@ -170,23 +202,10 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         let accumulation = self.plan.settings.gradient_accumulation;
         let first = self.progress.step * accumulation;
         let batches: Vec<_> = (first..first + accumulation).map(|n| self.micro_batch(n)).collect();
-        let batches = batches.iter().map(|chosen| tokens_of(self.examples.batch(chosen), self.job.task));
-        let batches: Vec<_> = batches.collect();
-        let weight: f64 = batches.iter().map(|(_, targets)| LossSum::weight_of(targets, &self.objective)).sum();
-        let n_tokens: usize = batches.iter().map(|(tokens, _)| tokens.ids.len()).sum();
-        // Rows that all weigh nothing have no loss to divide.
-        let scale = if weight > 0.0 { 1.0 / weight as f32 } else { 0.0 };
-        let (recompute, mut loss) = (self.recompute(), LossSum::default());
         self.grads.clear(self.model.backend())?;
-        for (n, (tokens, targets)) in (first..).zip(batches) {
-            if matches!(self.obey()?, Next::Cancel) {
-                return Ok(Next::Cancel);
-            }
-            self.model.set_noise(self.plan.settings.noise(n));
-            let scaled = (&self.objective, scale);
-            let part = self.model.loss_and_gradients(&tokens, &targets, scaled, recompute, &mut self.grads)?;
-            loss = loss.plus(part);
-        }
+        let Some(Learned { loss, n_tokens, preference }) = self.learn(first, &batches)? else {
+            return Ok(Next::Cancel);
+        };
         let learning_rate = self.plan.schedule().rate(self.progress.step);
         let finite = loss.sum.is_finite();
         let norm = if finite { self.optimiser.step(&mut self.model, &self.grads, learning_rate)? } else { f64::NAN };
@@ -195,8 +214,51 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
             return Err(TrainError::Diverged { loss: loss.mean(), step, learning_rate });
         }
         self.account(loss, n_tokens, started);
-        self.tell_step(loss, norm, learning_rate, n_tokens, started);
+        self.tell_step((loss, preference), norm, learning_rate, n_tokens, started);
         Ok(Next::Go)
+    }
+
+    /// Adds the gradients of the micro-batches, of which the first one has the number `first`; `None` where the run is to end.
+    fn learn(&mut self, first: u64, batches: &[Vec<u32>]) -> Result<Option<Learned>> {
+        if self.judges.is_some() {
+            return self.compare(first, batches);
+        }
+        let batches = batches.iter().map(|chosen| tokens_of(self.examples.batch(chosen), self.job.task));
+        let batches: Vec<_> = batches.collect();
+        let weight: f64 = batches.iter().map(|(_, targets)| LossSum::weight_of(targets, &self.objective)).sum();
+        let n_tokens = batches.iter().map(|(tokens, _)| tokens.ids.len()).sum();
+        // Rows that all weigh nothing have no loss to divide.
+        let scale = if weight > 0.0 { 1.0 / weight as f32 } else { 0.0 };
+        let (recompute, mut loss) = (self.recompute(), LossSum::default());
+        for (n, (tokens, targets)) in (first..).zip(batches) {
+            if matches!(self.obey()?, Next::Cancel) {
+                return Ok(None);
+            }
+            self.model.set_noise(self.plan.settings.noise(n));
+            let scaled = (&self.objective, scale);
+            let part = self.model.loss_and_gradients(&tokens, &targets, scaled, recompute, &mut self.grads)?;
+            loss = loss.plus(part);
+        }
+        Ok(Some(Learned { loss, n_tokens, preference: None }))
+    }
+
+    /// [`Session::learn`] from preferences: every example weighs the same.
+    fn compare(&mut self, first: u64, batches: &[Vec<u32>]) -> Result<Option<Learned>> {
+        let n_examples: usize = batches.iter().map(Vec::len).sum();
+        let (scale, recompute) = (1.0 / n_examples.max(1) as f64, self.recompute());
+        let (mut loss, mut sums, mut n_tokens) = (LossSum::default(), PreferenceSums::default(), 0);
+        for (n, chosen) in (first..).zip(batches) {
+            if matches!(self.obey()?, Next::Cancel) {
+                return Ok(None);
+            }
+            let Some((judge, _)) = &self.judges else { return Ok(None) };
+            self.model.set_noise(self.plan.settings.noise(n));
+            let what = (&self.examples, chosen.as_slice());
+            let found = judge.gradients(&self.model, what, (scale, recompute), &mut self.grads)?;
+            (loss, sums) = (loss.plus(found.loss()), sums.plus(found.sums));
+            n_tokens += self.examples.batch(chosen).n_tokens();
+        }
+        Ok(Some(Learned { loss, n_tokens, preference: Some(sums.scores()) }))
     }
 
     fn account(&mut self, loss: LossSum, n_tokens: usize, started: Instant) {
@@ -211,7 +273,14 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         }
     }
 
-    fn tell_step(&mut self, loss: LossSum, gradient_norm: f64, learning_rate: f64, n_tokens: usize, started: Instant) {
+    fn tell_step(
+        &mut self,
+        (loss, preference): (LossSum, Option<PreferenceScores>),
+        gradient_norm: f64,
+        learning_rate: f64,
+        n_tokens: usize,
+        started: Instant,
+    ) {
         let epoch = self.plan.epoch(self.progress.step);
         let memory_bytes = self.observer.memory_bytes();
         self.progress.peak_memory_bytes = self.progress.peak_memory_bytes.max(memory_bytes);
@@ -230,6 +299,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
             gradient_norm,
             tokens_per_s,
             memory_bytes,
+            preference,
         });
     }
 

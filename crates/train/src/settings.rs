@@ -15,7 +15,9 @@ use serde_json::Value;
 pub use kind::{ClassWeights, DeviceChoice, Group, Kind, LossChoice, Pattern, RecomputeChoice, SettingType};
 pub use presets::{PRESETS, Preset};
 
-use crate::{Decay, Result, TrainError};
+use lorikeet_data::LossOn;
+
+use crate::{Decay, Goal, Result, TrainError};
 
 /// Values of settings by name.
 pub type Values = BTreeMap<String, Value>;
@@ -108,7 +110,11 @@ settings! {
     beta2: f64 = 0.999, "Beta 2", Learning, "", Some((0.0, 0.999_999_9)), "How slowly the optimiser forgets the size of past gradients.";
     epsilon: f64 = 1e-8, "Epsilon", Learning, "", Some((1e-12, 1.0)), "Keeps the optimiser from dividing by zero.";
     loss: LossChoice = LossChoice::CrossEntropy, "Loss", Learning, "", None, "What training makes small: cross-entropy, or for labels the focal loss, which looks past what is already right; checks always measure plain cross-entropy.";
-    label_smoothing: f64 = 0.0, "Label smoothing", Learning, "fraction", Some((0.0, 0.99)), "Share of each answer's weight that is spread over all others, so that the model does not grow too sure.";
+    objective: Option<Goal> = None, "Objective", Learning, "", None, "What is learned: to continue as the examples do, or to prefer the better of two answers (DPO, ORPO), or to say what is wanted (KTO); left empty, what the examples are for.";
+    beta: f64 = 0.1, "Preference strength", Learning, "", Some((1e-4, 100.0)), "How closely DPO and KTO stay to the base (smaller strays further); the weight of the rejected answer in ORPO.";
+    desirable_weight: f64 = 1.0, "Weight of wanted answers", Learning, "", Some((0.0, 100.0)), "How much answers judged good count in KTO.";
+    undesirable_weight: f64 = 1.0, "Weight of unwanted answers", Learning, "", Some((0.0, 100.0)), "How much answers judged bad count in KTO.";
+    label_smoothing: f64 = 0.0, "Label smoothing", Learning, "fraction", Some((0.0, 0.99)), "Share of each answer's weight that is spread over all others, so that the model does not grow too sure; in DPO the share of pairs taken to be the wrong way round.";
     focal_alpha: f64 = 0.25, "Focal alpha", Learning, "", Some((0.0, 1e3)), "Multiplies the focal loss.";
     focal_gamma: f64 = 2.0, "Focal gamma", Learning, "", Some((0.0, 20.0)), "How little the focal loss counts rows that are already right; 0 counts all alike.";
     class_weights: Option<ClassWeights> = None, "Class weights", Learning, "", None, "How much each label counts: `balanced` gives rare ones more, a list gives one weight per label in their order; left empty, all alike.";
@@ -126,6 +132,8 @@ settings! {
     lora_plus_ratio: f64 = 1.0, "LoRA+ ratio", Adapter, "", Some((1.0, 1024.0)), "How many times as fast the second half of an adapter learns as the first; LoRA+ takes 16 with a lower learning rate.";
     rank_stabilised: bool = false, "Rank-stabilised", Adapter, "", None, "Multiplies by alpha / sqrt(rank) instead, which suits high ranks (rsLoRA).";
     max_length: u64 = 512, "Longest example", Data, "tokens", Some((4.0, 1_048_576.0)), "Longer examples are cut; never more than the model can read.";
+    loss_on: LossOn = LossOn::Assistant, "Learned from", Data, "", None, "Which part of a conversation is learned: the last answer, every answer, or all of it with the questions.";
+    packing: bool = false, "Packing", Data, "", None, "Puts short examples together until each place of a batch holds about the longest example's tokens; they do not see each other.";
     validation_split: f64 = 0.1, "Kept aside", Data, "fraction", Some((0.0, 0.9)), "Share of the examples to check with, which are not learned from.";
     shuffle: bool = true, "Shuffle", Data, "", None, "Reads the examples in a new order on every pass.";
     evaluate_every: Option<u64> = None, "Check every", Saving, "steps", Some((1.0, 1e9)), "Steps between two checks on the examples kept aside; left empty, about ten checks a run.";

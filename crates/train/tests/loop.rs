@@ -8,11 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lorikeet_data::{ImportOptions, Store, Task};
-use lorikeet_models::Fused;
+use lorikeet_data::{ImportOptions, PrepareOptions, Prepared, Store, Task, Tokenizer, prepare};
+use lorikeet_models::{Fused, Model};
 use lorikeet_train::{
     Control, Event, EventKind, Method, Observer, Outcome, ResultInfo, Settings, Summary, TrainError, TrainJob,
-    checkpoints, train,
+    checkpoints, n_units, tokens_of, train, units,
 };
 use serde_json::{Value, json};
 
@@ -266,4 +266,155 @@ fn a_loss_that_is_no_number_ends_the_run() {
     let error = train(&Fused::new(1).unwrap(), &broken, &mut Listener::default()).unwrap_err();
     assert!(matches!(error, TrainError::Diverged { step: 1, .. }), "{error}");
     assert!(!broken.result.exists() && checkpoints(&broken.folder).unwrap().is_empty());
+}
+
+/// The first rows of a data set of the reference folder.
+fn shared_rows(name: &str, n: usize) -> Option<Vec<Value>> {
+    let shared = std::env::var_os("LORIKEET_SHARED").map(PathBuf::from);
+    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"));
+    let file = shared.join("data").join(name);
+    if !file.is_file() {
+        assert!(std::env::var_os("CI").is_none(), "the reference folder is needed under CI: {}", file.display());
+        eprintln!("skipped: there is no `{}`", file.display());
+        return None;
+    }
+    let rows: Vec<Value> = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    Some(rows.into_iter().take(n).collect())
+}
+
+/// `job` with other rows.
+fn with_rows(mut job: TrainJob, home: &Path, rows: &[Value]) -> TrainJob {
+    let file = home.join("other.jsonl");
+    fs::write(&file, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+    let store = Store::open(&home.join("datasets")).unwrap();
+    let imported = store.import(&file, &ImportOptions::default(), &mut |_| {}).unwrap();
+    assert_eq!(imported.n_bad, 0, "{:?}", imported.bad_rows);
+    job.dataset = store.dataset(&imported.hash).unwrap();
+    job
+}
+
+/// The loss of every token of every example, by example.
+fn token_losses(model: &Model<Fused>, examples: &Prepared, batches: &[Vec<u32>]) -> HashMap<u32, Vec<f64>> {
+    let mut found = HashMap::new();
+    for batch in batches {
+        let (tokens, targets) = tokens_of(examples.batch(batch), Task::Causal);
+        let losses = model.token_losses(&tokens, &targets, true).unwrap();
+        for (example, span) in batch.iter().zip(&tokens.spans.queries) {
+            assert_eq!(tokens.positions[span.start], 0, "positions begin anew");
+            found.insert(*example, losses[span.clone()].to_vec());
+        }
+    }
+    found
+}
+
+/// Packed and one by one, the same rows have the same losses, token for token.
+#[test]
+fn packing_changes_no_loss() {
+    let (Some(model), Some(rows)) = (tiny(), shared_rows("preference/dpo_en.json", 24)) else { return };
+    let home = tempfile::tempdir().unwrap();
+    let asked = |row: &Value| row["conversations"][0]["value"].as_str().unwrap().to_owned();
+    let said = |row: &Value| row["chosen"]["value"].as_str().unwrap().chars().take(300).collect::<String>();
+    let rows: Vec<Value> = rows.iter().map(|row| json!({"prompt": asked(row), "completion": said(row)})).collect();
+    let job = with_rows(
+        job(home.path(), "packed", model.clone(), Method::Lora, json!({"packing": true})),
+        home.path(),
+        &rows,
+    );
+    let tokenizer = Tokenizer::open(&model).unwrap();
+    let all: Vec<u32> = (0..rows.len() as u32).collect();
+    let options = PrepareOptions::new(Task::Causal, job.settings.max_length as usize);
+    let examples = prepare(&job.dataset, &all, &tokenizer, &options, None, &mut |_| {}).unwrap();
+    let packs = units(&examples, &job.settings, 3);
+    assert_eq!(packs.len(), n_units(&examples, &job.settings));
+    let single: Vec<Vec<u32>> = (0..examples.len() as u32).map(|at| vec![at]).collect();
+    let model = Model::open(Fused::new(1).unwrap(), &model).unwrap();
+    let (packed, alone) = (token_losses(&model, &examples, &packs), token_losses(&model, &examples, &single));
+    assert_eq!(packed.len(), examples.len());
+    for (example, losses) in &alone {
+        assert_eq!(losses.len(), packed[example].len());
+        for (a, b) in losses.iter().zip(&packed[example]) {
+            assert!((a - b).abs() < 1e-4, "example {example}: {a} {b}");
+        }
+    }
+}
+
+/// Packed rows that are short: fewer places, the same passes, and a run that learns.
+#[test]
+fn a_packed_run_has_fewer_steps_and_learns() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let changes = json!({"packing": true, "steps": null, "epochs": 8, "max_length": 128, "batch_size": 1});
+    let job = job(home.path(), "packed", model, Method::Lora, changes);
+    let summary = completed(run(&job, &mut Listener::default()));
+    assert!(summary.n_steps < 8 * 36, "{}", summary.n_steps);
+    assert!(summary.best.unwrap().loss.mean() < 0.8 * summary.base.unwrap().loss.mean(), "{summary:?}");
+}
+
+/// Every way to learn from preferences orders held-out answers better than the base, and goes on to the same bits after
+/// an interruption.
+#[test]
+fn preferences_are_learned_and_resumed() {
+    let Some(model) = tiny() else { return };
+    let pair = |i: usize| {
+        json!({"prompt": format!("What is number {i}?"), "chosen": format!(" It is {}.", i * i),
+            "rejected": format!(" No idea about {i}!")})
+    };
+    let verdict = |i: usize| {
+        let good = i.is_multiple_of(2);
+        let said = if good { format!(" It is {}.", i * i) } else { format!(" No idea about {i}!") };
+        json!({"prompt": format!("What is number {i}?"), "completion": said, "label": good})
+    };
+    let pairs: Vec<Value> = (0..40).map(pair).collect();
+    let verdicts: Vec<Value> = (0..40).map(verdict).collect();
+    for (goal, method, rows) in [
+        ("dpo", Method::Lora, &pairs),
+        ("dpo", Method::Full, &pairs),
+        ("orpo", Method::Lora, &pairs),
+        ("kto", Method::Lora, &verdicts),
+        ("kto", Method::Full, &verdicts),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let rate = if method == Method::Full { 0.001 } else { 0.01 };
+        let changes = json!({"objective": goal, "learning_rate": rate, "beta": 0.2, "gradient_accumulation": 2,
+            "dropout": if method == Method::Lora { 0.1 } else { 0.0 }});
+        let make =
+            |name: &str| with_rows(job(home.path(), name, model.clone(), method, changes.clone()), home.path(), rows);
+        let whole = make("whole");
+        let mut heard = Listener::default();
+        let summary = completed(run(&whole, &mut heard));
+        let (before, after) = (summary.base.unwrap(), summary.best.unwrap());
+        let (was, is) = (before.preference.unwrap(), after.preference.unwrap());
+        assert!(after.loss.mean() < before.loss.mean(), "{goal}: {before:?} -> {after:?}");
+        assert!(is.margin > was.margin && is.accuracy >= was.accuracy.max(0.7), "{goal}: {was:?} -> {is:?}");
+        assert_eq!(after.perplexity(), None);
+        let told = |e: &Event| matches!(e.what, EventKind::Step { preference: Some(_), .. });
+        assert_eq!(heard.events.iter().filter(|e| told(e)).count(), 12, "{goal}");
+        let parts = make("parts");
+        let mut losses = HashMap::new();
+        let mut part = Listener { at: [(14, Control::Cancel)].into(), ..Listener::default() };
+        assert_eq!(run(&parts, &mut part), Outcome::Cancelled, "{goal}");
+        losses.extend(part.losses());
+        let mut last = Listener::default();
+        completed(run(&parts, &mut last));
+        losses.extend(last.losses());
+        assert_eq!(losses, heard.losses().into_iter().collect::<HashMap<_, _>>(), "{goal} {method:?}");
+    }
+}
+
+#[test]
+fn objectives_and_examples_that_do_not_fit_are_refused() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let refused = |name: &str, changes: Value| {
+        let job = job(home.path(), name, model.clone(), Method::Lora, changes);
+        train(&Fused::new(1).unwrap(), &job, &mut Listener::default()).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("a", json!({"objective": "dpo"})),
+        "the objective `dpo` needs rows with a `chosen` and a `rejected` answer; leave `objective` empty to learn what these examples are for"
+    );
+    assert_eq!(
+        refused("b", json!({"objective": "kto", "packing": true})),
+        "`packing` puts examples together that the objective `kto` has to compare; set it to false"
+    );
 }

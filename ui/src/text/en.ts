@@ -14,6 +14,8 @@ const NOUNS: Record<DatasetKind, [string, string]> = {
   alpaca: ['example', 'examples'],
   prompt_completion: ['example', 'examples'],
   text_label: ['text', 'texts'],
+  preference: ['pair of answers', 'pairs of answers'],
+  judged: ['judged answer', 'judged answers'],
   text: ['passage', 'passages'],
 };
 
@@ -55,8 +57,8 @@ export const app = {
 };
 
 export const kinds = {
-  name: { messages: 'Chats', sharegpt: 'Chats', alpaca: 'Instructions with answers', prompt_completion: 'Prompts with answers', text_label: 'Texts with labels', text: 'Plain text' } satisfies Record<DatasetKind, string>,
-  technical: { messages: 'OpenAI messages', sharegpt: 'ShareGPT', alpaca: 'Alpaca', prompt_completion: 'prompt and completion', text_label: 'text and label', text: 'text' } satisfies Record<DatasetKind, string>,
+  name: { messages: 'Chats', sharegpt: 'Chats', alpaca: 'Instructions with answers', prompt_completion: 'Prompts with answers', text_label: 'Texts with labels', text: 'Plain text', preference: 'Better and worse answers', judged: 'Answers judged good or bad' } satisfies Record<DatasetKind, string>,
+  technical: { messages: 'OpenAI messages', sharegpt: 'ShareGPT', alpaca: 'Alpaca', prompt_completion: 'prompt and completion', text_label: 'text and label', text: 'text', preference: 'chosen and rejected', judged: 'answer and label' } satisfies Record<DatasetKind, string>,
   role: (role: string) => ({ system: 'System', user: 'User', assistant: 'Answer', tool: 'Tool', text: 'Text' })[role] ?? role,
   task: { causal: 'Answers or continues text', classify: 'Sorts text into labels' } satisfies Record<Task, string>,
 };

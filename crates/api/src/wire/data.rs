@@ -23,6 +23,10 @@ pub enum DatasetKind {
     TextLabel,
     /// Text alone.
     Text,
+    /// A `chosen` and a `rejected` answer.
+    Preference,
+    /// An answer with a true or false `label`.
+    Judged,
 }
 
 /// One dataset in a list.

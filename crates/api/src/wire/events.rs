@@ -72,6 +72,10 @@ pub enum RunEventKind {
         tokens_per_s: f64,
         /// Memory of the process now.
         memory_bytes: u64,
+        /// How well preferences are met in this step; absent unless learned from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        preference: Option<Rewards>,
     },
     /// A measurement on the examples kept aside. One at step 0 measures the base.
     Evaluated {
@@ -85,6 +89,10 @@ pub enum RunEventKind {
         accuracy: Option<f64>,
         /// F1 averaged over labels; `null` for language models.
         f1_macro: Option<f64>,
+        /// How well preferences are met; absent unless learned from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        preference: Option<Rewards>,
         /// Whether it is the best so far.
         best: bool,
     },
@@ -133,4 +141,18 @@ pub enum RunEventKind {
     },
     /// Stopped by the user; nothing follows unless it is resumed.
     Cancelled,
+}
+
+/// How well preferences are met. A reward is the preference strength times how much likelier than the reference the model
+/// holds an answer, in nats.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+pub struct Rewards {
+    /// Mean reward of good answers less that of bad ones.
+    pub margin: f64,
+    /// Share of examples ordered (or judged) as the data says.
+    pub accuracy: f64,
+    /// Mean log-probability of good answers, in nats.
+    pub chosen_log_probability: f64,
+    /// Mean log-probability of bad answers, in nats.
+    pub rejected_log_probability: f64,
 }

@@ -304,6 +304,14 @@ pub struct RunMetrics {
     pub accuracy: Option<f64>,
     /// F1 averaged over labels, of the result.
     pub f1_macro: Option<f64>,
+    /// Mean reward of good answers less that of bad ones; absent unless learned from preferences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reward_margin: Option<f64>,
+    /// Share of examples that the result orders as the data says; absent unless learned from preferences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reward_accuracy: Option<f64>,
     /// Validation loss before the first step.
     pub base_loss: Option<f64>,
     /// Accuracy before the first step.

@@ -107,6 +107,8 @@ fn kind(kind: DatasetKind) -> &'static str {
         DatasetKind::PromptCompletion => "prompt and completion",
         DatasetKind::TextLabel => "text and label",
         DatasetKind::Text => "plain text",
+        DatasetKind::Preference => "chosen and rejected answers",
+        DatasetKind::Judged => "answers judged good or bad",
     }
 }
 

@@ -56,8 +56,11 @@ fn passes(n_epochs: f64) -> String {
 }
 
 fn scores(what: &RunEventKind) -> String {
-    let RunEventKind::Evaluated { loss, perplexity, accuracy, f1_macro, best, .. } = what else { return String::new() };
+    let RunEventKind::Evaluated { loss, perplexity, accuracy, f1_macro, preference, best, .. } = what else {
+        return String::new();
+    };
     let mut parts = vec![format!("loss {}", units::loss(*loss))];
+    parts.extend(preference.map(|p| format!("rewards {:.0} % right, margin {:.3}", 100.0 * p.accuracy, p.margin)));
     parts.extend(perplexity.map(|perplexity| format!("perplexity {}", units::loss(perplexity))));
     parts.extend(accuracy.map(|accuracy| format!("accuracy {}", units::share(accuracy))));
     parts.extend(f1_macro.map(|f1| format!("F1 {f1:.3}")));
@@ -107,6 +110,7 @@ mod tests {
                     gradient_norm: 1.0,
                     tokens_per_s: 1_234.0,
                     memory_bytes: 1,
+                    preference: None,
                 },
             ),
             event(
@@ -118,6 +122,7 @@ mod tests {
                     perplexity: Some(4.4817),
                     accuracy: None,
                     f1_macro: None,
+                    preference: None,
                     best: true,
                 },
             ),
@@ -130,6 +135,7 @@ mod tests {
                     perplexity: None,
                     accuracy: Some(0.827),
                     f1_macro: Some(0.8),
+                    preference: None,
                     best: false,
                 },
             ),

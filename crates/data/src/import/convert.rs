@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::import::preference;
 use crate::import::shape::Shape;
 use crate::record::{Chat, Labelled, Message, Prompt, Record, Role, Text};
 
@@ -13,9 +14,9 @@ pub(crate) struct Unfit {
     pub(crate) reason: String,
 }
 
-type Fit<T> = Result<T, Unfit>;
+pub(crate) type Fit<T> = Result<T, Unfit>;
 
-fn unfit<T>(name: &str, reason: impl Into<String>) -> Fit<T> {
+pub(crate) fn unfit<T>(name: &str, reason: impl Into<String>) -> Fit<T> {
     Err(Unfit { name: Some(name.to_owned()), reason: reason.into() })
 }
 
@@ -41,13 +42,17 @@ pub(crate) fn record(shape: &Shape, values: &Map<String, Value>) -> Fit<Record> 
             label: label(values, name)?,
         })),
         Shape::Text { text: name } => Ok(Record::Text(Text { text: text(values, name)? })),
-        Shape::Preference | Shape::Judged | Shape::Parallel => {
+        Shape::Preference { prompt, chosen, rejected } => preference::pair(values, prompt, chosen, rejected),
+        Shape::Judged { prompt, completion, verdict } => {
+            preference::judged(values, prompt, completion.as_deref(), verdict)
+        }
+        Shape::Parallel => {
             Err(Unfit { name: None, reason: "rows of this kind cannot be trained on in this version".to_owned() })
         }
     }
 }
 
-fn text(values: &Map<String, Value>, name: &str) -> Fit<String> {
+pub(crate) fn text(values: &Map<String, Value>, name: &str) -> Fit<String> {
     match values.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(Value::Number(number)) => Ok(number.to_string()),
@@ -57,7 +62,7 @@ fn text(values: &Map<String, Value>, name: &str) -> Fit<String> {
 }
 
 /// A text that may be missing; an empty one counts as missing.
-fn optional_text(values: &Map<String, Value>, name: Option<&str>) -> Fit<Option<String>> {
+pub(crate) fn optional_text(values: &Map<String, Value>, name: Option<&str>) -> Fit<Option<String>> {
     let Some(name) = name else { return Ok(None) };
     match values.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -81,7 +86,7 @@ fn label(values: &Map<String, Value>, name: &str) -> Fit<String> {
     }
 }
 
-fn system_turn(values: &Map<String, Value>, system: Option<&str>) -> Fit<Vec<Message>> {
+pub(crate) fn system_turn(values: &Map<String, Value>, system: Option<&str>) -> Fit<Vec<Message>> {
     let text = optional_text(values, system)?;
     Ok(text.into_iter().map(|text| Message::new(Role::System, text)).collect())
 }
@@ -117,7 +122,7 @@ fn alpaca(
 }
 
 /// A list, also one written as text in a cell; missing counts as empty.
-fn list(values: &Map<String, Value>, name: &str) -> Fit<Vec<Value>> {
+pub(crate) fn list(values: &Map<String, Value>, name: &str) -> Fit<Vec<Value>> {
     let parsed = match values.get(name) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(Vec::new()),
@@ -157,7 +162,7 @@ fn described_tool(tool: Value) -> Value {
     if is_bare { json!({"type": "function", "function": tool}) } else { tool }
 }
 
-fn message(turn: &Value) -> Result<Message, String> {
+pub(crate) fn message(turn: &Value) -> Result<Message, String> {
     let Value::Object(turn) = turn else { return Err("it is not an object `{…}`".to_owned()) };
     let said = |name: &str| turn.get(name).filter(|value| !value.is_null());
     let speaker = said("role")

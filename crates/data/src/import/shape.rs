@@ -100,12 +100,24 @@ pub(crate) enum Shape {
     Labelled { text: String, pair: Option<String>, label: String },
     /// Plain text.
     Text { text: String },
-    /// Recognised, and not trained on yet.
-    Preference,
-    /// Recognised, and not trained on yet.
-    Judged,
+    /// Two answers to one prompt, which may be what both conversations begin with.
+    Preference { prompt: Asked, chosen: String, rejected: String },
+    /// An answer and a verdict; without a `completion` the last turn of the prompt is the answer.
+    Judged { prompt: Asked, completion: Option<String>, verdict: String },
     /// Recognised, and not trained on yet.
     Parallel,
+}
+
+/// Where the prompt of a preference stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// A text, or a list of turns.
+    pub(crate) question: Option<String>,
+    /// More words of a question, as Alpaca has them.
+    pub(crate) input: Option<String>,
+    pub(crate) system: Option<String>,
+    /// Whether a text is the turn of a conversation rather than the beginning of a text.
+    pub(crate) is_turn: bool,
 }
 
 impl Shape {
@@ -115,8 +127,8 @@ impl Shape {
             Shape::Prompt { .. } => Kind::Prompt,
             Shape::Labelled { .. } => Kind::Labelled,
             Shape::Text { .. } => Kind::Text,
-            Shape::Preference => Kind::Preference,
-            Shape::Judged => Kind::Judged,
+            Shape::Preference { .. } => Kind::Preference,
+            Shape::Judged { .. } => Kind::Judged,
             Shape::Parallel => Kind::Parallel,
         }
     }
@@ -130,8 +142,8 @@ impl Shape {
             Shape::Turn { .. } | Shape::Prompt { .. } => "prompt_completion",
             Shape::Labelled { .. } => "text_label",
             Shape::Text { .. } => "text",
-            Shape::Preference => "preference",
-            Shape::Judged => "judged",
+            Shape::Preference { .. } => "preference",
+            Shape::Judged { .. } => "judged",
             Shape::Parallel => "parallel",
         }
     }
@@ -147,7 +159,13 @@ impl Shape {
             Shape::Prompt { prompt, completion } => [Some(prompt), Some(completion), None, None, None],
             Shape::Labelled { text, pair, label } => [Some(text), pair.as_ref(), Some(label), None, None],
             Shape::Text { text } => [Some(text), None, None, None, None],
-            Shape::Preference | Shape::Judged | Shape::Parallel => [None; 5],
+            Shape::Preference { prompt: Asked { question, input, system, .. }, chosen, rejected } => {
+                [question.as_ref(), input.as_ref(), system.as_ref(), Some(chosen), Some(rejected)]
+            }
+            Shape::Judged { prompt: Asked { question, input, system, .. }, completion, verdict } => {
+                [question.as_ref(), input.as_ref(), system.as_ref(), completion.as_ref(), Some(verdict)]
+            }
+            Shape::Parallel => [None; 5],
         };
         names.into_iter().flatten().cloned().collect()
     }
@@ -159,8 +177,8 @@ impl Shape {
             Shape::Prompt { .. } => "prompts with completions",
             Shape::Labelled { .. } => "texts with labels",
             Shape::Text { .. } => "plain text",
-            Shape::Preference => "preference pairs (a chosen and a rejected answer)",
-            Shape::Judged => "answers judged good or bad",
+            Shape::Preference { .. } => "preference pairs (a chosen and a rejected answer)",
+            Shape::Judged { .. } => "answers judged good or bad",
             Shape::Parallel => "texts with their translations",
         }
     }
@@ -199,12 +217,30 @@ impl Names<'_> {
         pairs.iter().find_map(|(first, second)| Some((self.get(first)?, self.get(second)?)))
     }
 
-    fn has_verdict(&self) -> bool {
-        self.get("label").is_some_and(|label| self.0.get(&label).is_some_and(Value::is_boolean))
+    /// A truth value under the name `label`, also as the text that a cell holds.
+    fn verdict(&self) -> Option<String> {
+        let label = self.get("label")?;
+        let is_truth = match self.0.get(&label)? {
+            Value::Bool(_) => true,
+            Value::String(text) => matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "false"),
+            _ => false,
+        };
+        is_truth.then_some(label)
+    }
+
+    /// The prompt of a preference; none is needed where both conversations are whole.
+    fn asked(&self) -> Asked {
+        let turns = self.first(&["messages", "conversations", "conversation"]).filter(|name| is_list(&self.0[name]));
+        let texts = ["prompt", "question", "instruction", "query"];
+        let question = turns.or_else(|| self.first(&texts));
+        let is_turn = question.as_ref().is_some_and(|name| !name.trim().eq_ignore_ascii_case("prompt"));
+        let input = self.get("instruction").filter(|name| question.as_ref() == Some(name)).and(self.get("input"));
+        Asked { question, input, system: self.get("system"), is_turn }
     }
 
     fn preference(&self) -> Option<Shape> {
-        self.pair(&[("chosen", "rejected")]).map(|_| Shape::Preference)
+        let (chosen, rejected) = self.pair(&[("chosen", "rejected")])?;
+        Some(Shape::Preference { prompt: self.asked(), chosen, rejected })
     }
 
     fn messages(&self) -> Option<Shape> {
@@ -212,8 +248,8 @@ impl Names<'_> {
         if !self.0.get(&turns).is_some_and(is_list) {
             return None;
         }
-        if self.has_verdict() {
-            return Some(Shape::Judged);
+        if let Some(verdict) = self.verdict() {
+            return Some(Shape::Judged { prompt: self.asked(), completion: None, verdict });
         }
         Some(Shape::Messages { turns, tools: self.get("tools"), system: self.get("system") })
     }
@@ -230,7 +266,13 @@ impl Names<'_> {
 
     fn prompt(&self) -> Option<Shape> {
         let (prompt, completion) = self.pair(&[("prompt", "completion")])?;
-        Some(if self.has_verdict() { Shape::Judged } else { Shape::Prompt { prompt, completion } })
+        Some(match self.verdict() {
+            Some(verdict) => {
+                let prompt = Asked { question: Some(prompt), system: self.get("system"), ..Asked::default() };
+                Shape::Judged { prompt, completion: Some(completion), verdict }
+            }
+            None => Shape::Prompt { prompt, completion },
+        })
     }
 
     fn parallel(&self) -> Option<Shape> {
@@ -297,6 +339,7 @@ mod tests {
             ),
             (json!({"messages": [], "label": true}), "answers judged good or bad"),
             (json!({"prompt": "", "completion": "", "label": false}), "answers judged good or bad"),
+            (json!({"prompt": "", "completion": "", "label": "True"}), "answers judged good or bad"),
             (json!({"source": "", "target": ""}), "texts with their translations"),
         ] {
             assert_eq!(kind(values.clone()), Some(expected), "{values}");

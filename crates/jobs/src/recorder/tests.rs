@@ -49,6 +49,7 @@ pub(crate) fn step(loss_sum: f64) -> What {
         gradient_norm: 1.0,
         tokens_per_s: 10.0,
         memory_bytes: 1 << 20,
+        preference: None,
     }
 }
 
@@ -77,7 +78,8 @@ fn the_best_check_and_its_checkpoint_are_noted_and_missing_folders_forgotten() {
     let (folder, registry, id) = running();
     let place = |name: &str| folder.path().join(name).display().to_string();
     std::fs::create_dir(folder.path().join("checkpoint-4")).unwrap();
-    let check = |loss_sum, best| What::Evaluated { loss_sum, n: 2, accuracy: None, f1_macro: None, best };
+    let check =
+        |loss_sum, best| What::Evaluated { loss_sum, n: 2, accuracy: None, f1_macro: None, preference: None, best };
     let saved = |name: &str, best| What::Checkpoint { path: place(name), best, n_bytes: 5 };
     let recorder = start(&registry, &id);
     let told = [

@@ -26,16 +26,8 @@ pub(super) fn cross_entropy(
     if n == 0 {
         return Ok(0.0);
     }
-    let device = logits.device();
     let row_weights: Vec<f32> = targets.iter().map(|t| objective.weight_of(*t as usize)).collect();
-    let row_weights = Tensor::from_vec(row_weights, (n, 1), device)?;
-    let targets = Tensor::from_slice(targets, (n, 1), device)?;
-    // (N, K), with the largest logit of each row at zero
-    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
-    let powers = shifted.exp()?;
-    let sums = powers.sum_keepdim(D::Minus1)?;
-    let rows =
-        Rows { targets, row_weights, denominators: sums.log()?, probabilities: powers.broadcast_div(&sums)?, shifted };
+    let rows = Rows::new(logits, targets, &row_weights)?;
     let (losses, gradient) = match objective.loss {
         RowLoss::CrossEntropy { smoothing: 0.0 } => rows.plain()?,
         RowLoss::CrossEntropy { smoothing } => rows.smoothed(weights, f64::from(smoothing))?,
@@ -43,6 +35,24 @@ pub(super) fn cross_entropy(
     };
     *logits = gradient.affine(f64::from(scale), 0.0)?;
     Ok(losses.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).sum())
+}
+
+pub(super) fn row_cross_entropy(logits: &mut DeviceMatrix, targets: &[u32], weights: &[f32]) -> Result<Vec<f64>> {
+    let op = "row_cross_entropy";
+    let (n, classes) = logits.shape();
+    expect_one_per_row(targets, n)?;
+    expect_indices(op, targets, classes)?;
+    if weights.len() != n {
+        return Err(KernelError::Length { rows: n, cols: 1, found: weights.len() });
+    }
+    let logits = logits.owned(op)?;
+    if n == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = Rows::new(logits, targets, weights)?;
+    let losses = rows.surprise()?.flatten_all()?.to_vec1::<f32>()?;
+    *logits = rows.against_target(&rows.row_weights, &rows.row_weights)?;
+    Ok(losses.into_iter().map(f64::from).collect())
 }
 
 /// A batch on its way to a loss: N rows of K classes.
@@ -60,6 +70,17 @@ struct Rows {
 }
 
 impl Rows {
+    fn new(logits: &Tensor, targets: &[u32], row_weights: &[f32]) -> Result<Self> {
+        let (n, device) = (targets.len(), logits.device());
+        let row_weights = Tensor::from_slice(row_weights, (n, 1), device)?;
+        let targets = Tensor::from_slice(targets, (n, 1), device)?;
+        let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
+        let powers = shifted.exp()?;
+        let sums = powers.sum_keepdim(D::Minus1)?;
+        let probabilities = powers.broadcast_div(&sums)?;
+        Ok(Self { targets, row_weights, denominators: sums.log()?, probabilities, shifted })
+    }
+
     /// `-log p(t)` (N, 1).
     fn surprise(&self) -> Result<Tensor> {
         Ok(self.denominators.sub(&self.shifted.gather(&self.targets, 1)?)?)

@@ -9,13 +9,19 @@ use super::{Next, Session};
 use crate::{
     Control, Event, EventKind, Phase, Result, Scores, checkpoint,
     evaluate::{evaluate, tokens_of},
-    prepare, samples,
+    order, prepare, samples,
 };
 
 impl<B: Backend + Clone> Session<'_, B> {
     /// Tries the longest batch before the first step, so that memory runs out at once or not at all.
     pub(super) fn probe(&mut self) -> Result<()> {
-        let longest = self.examples.longest(self.plan.settings.batch_size as usize);
+        let mut longest = self.examples.longest(self.plan.settings.batch_size as usize);
+        if self.plan.settings.packing {
+            let tokens = |unit: &Vec<u32>| unit.iter().map(|at| self.examples.n_tokens(*at)).sum::<usize>();
+            let mut units = order::units(&self.examples, &self.plan.settings, 0);
+            units.sort_by_key(|unit| std::cmp::Reverse(tokens(unit)));
+            longest = units.into_iter().take(self.plan.settings.batch_size as usize).flatten().collect();
+        }
         let batch = self.examples.batch(&longest);
         let n_tokens = batch.ids.len() as u64;
         self.emit(EventKind::Phase { phase: Phase::Probing, done: 0, total: Some(n_tokens) });
@@ -40,7 +46,7 @@ impl<B: Backend + Clone> Session<'_, B> {
         let scores = evaluate(
             &self.model,
             validation,
-            self.job.task,
+            (self.job.task, self.judges.as_ref().and_then(|(_, held_out)| held_out.as_ref())),
             self.plan.settings.batch_size as usize,
             &mut |done, total| {
                 cancelled = observer.control() == Control::Cancel;
@@ -80,6 +86,12 @@ impl<B: Backend + Clone> Session<'_, B> {
         if let (Some(labels), Some(map)) = (scores.labels, entry.as_object_mut()) {
             map.insert("eval_accuracy".to_owned(), json!(labels.accuracy));
             map.insert("eval_f1_macro".to_owned(), json!(labels.f1_macro));
+        }
+        if let (Some(p), Some(map)) = (scores.preference, entry.as_object_mut()) {
+            map.insert("eval_rewards/margins".to_owned(), json!(p.margin));
+            map.insert("eval_rewards/accuracies".to_owned(), json!(p.accuracy));
+            map.insert("eval_logps/chosen".to_owned(), json!(p.chosen_log_probability));
+            map.insert("eval_logps/rejected".to_owned(), json!(p.rejected_log_probability));
         }
         self.log.push(entry);
         self.emit(EventKind::Evaluated { scores, best });

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::Decay;
+use lorikeet_data::LossOn;
+
+use crate::{Decay, Goal};
 
 /// The kind of a setting's value, as forms distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,4 +287,17 @@ choice!(LossChoice {
 choice!(RecomputeChoice {
     Never = "never", "Off";
     Blocks = "blocks", "Every block";
+});
+
+choice!(Goal {
+    Sft = "sft", "Examples as they are";
+    Dpo = "dpo", "Pairs of answers (DPO)";
+    Orpo = "orpo", "Pairs of answers without a reference (ORPO)";
+    Kto = "kto", "Answers judged good or bad (KTO)";
+});
+
+choice!(LossOn {
+    Completion = "completion", "The last answer";
+    Assistant = "assistant", "Every answer";
+    All = "all", "Everything";
 });
