@@ -71,6 +71,7 @@ fn kind(kind: Kind) -> SettingKind {
         Kind::Integer => SettingKind::Integer,
         Kind::Number => SettingKind::Number,
         Kind::Choice => SettingKind::Choice,
+        Kind::Text => SettingKind::Text,
         Kind::List => SettingKind::List,
     }
 }

@@ -7,7 +7,7 @@ use lorikeet_models::ModelConfig;
 use lorikeet_registry::{DatasetRow, ModelRow, RunRow, RunStatus as Status};
 
 use crate::wire::{ApiError, DatasetKind, ErrorCode, Method, RunRequest, Task};
-use crate::{App, data, settings};
+use crate::{App, data, places, settings};
 
 /// A request with everything it names found and checked.
 pub(crate) struct Wanted {
@@ -24,7 +24,12 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// Finds and checks what `request` names; files are imported.
     pub fn find(app: &App, request: &RunRequest) -> Result<Wanted, ApiError> {
-        let settings = settings::resolve(request)?;
+        let mut settings = settings::resolve(request)?;
+        if let Some(given) = settings.adapter.take() {
+            let folder = adapter_folder(app, &given)?;
+            settings.adopt(&folder, &|name| request.settings.contains_key(name))?;
+            settings.adapter = Some(folder.display().to_string());
+        }
         let method = request.method.unwrap_or(Method::Lora);
         let (model, folder) = app.library.use_model(&request.model)?;
         let config = ModelConfig::read(&folder, None)?;
@@ -88,6 +93,25 @@ impl Wanted {
             _ => None,
         }
     }
+}
+
+/// The folder of the adapter that `given` names: the folder itself, or a run.
+fn adapter_folder(app: &App, given: &str) -> Result<PathBuf, ApiError> {
+    let path = places::expand(given)?;
+    if path.is_dir() {
+        return Ok(path);
+    }
+    if places::is_path_like(given) {
+        let message = format!("there is no adapter at `{}`", path.display());
+        return Err(ApiError::new(ErrorCode::NotFound, message));
+    }
+    let result = RunResult::find(app, given)?;
+    if result.is_whole {
+        let message = format!("the run `{given}` trained every weight and left no adapter");
+        let hint = "give its result as the model, and leave the adapter out";
+        return Err(ApiError::new(ErrorCode::Mismatch, message).with_hint(hint));
+    }
+    Ok(result.folder)
 }
 
 /// Names a result: the run's best, whole model or adapter.

@@ -66,7 +66,7 @@ pub enum Error {
         reason: String,
     },
     /// The rows are of a kind that this version does not train on.
-    #[error("`{}` holds {what}, which is recognised but cannot be trained on in this version; rows of chat, prompt and completion, text with a label, or plain text can", path.display())]
+    #[error("`{}` holds {what}, which is recognised but cannot be trained on in this version; rows of chat, prompt and completion, preferences, text with a label, or plain text can", path.display())]
     NotTrainable {
         /// The file.
         path: PathBuf,

@@ -92,7 +92,7 @@ impl Runner for InProcess {
             validation,
             folder: job.folder.clone(),
             result: job.result.clone(),
-            initial_adapter: None,
+            initial_adapter: job.settings.adapter.as_ref().map(PathBuf::from),
             started_unix_s: job.started_unix_s,
         };
         compute(place, threads_or_all(job.settings.threads), Training { job: &train_job, link })?

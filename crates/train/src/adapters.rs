@@ -1,6 +1,9 @@
 //! What the settings of an adapter mean: names or a regular expression, ranges of layers, ranks and alphas by module.
 
-use lorikeet_models::Targets;
+use std::path::Path;
+
+use lorikeet_models::{AdapterFiles, Targets};
+use serde_json::{Value, json};
 
 use crate::{Result, Settings, TrainError};
 
@@ -38,6 +41,7 @@ pub(crate) fn layers(words: &[String]) -> Option<Vec<usize>> {
 /// The first setting that has a meaning for adapters only and was given one.
 pub(crate) fn only_for_adapters(s: &Settings) -> Option<&'static str> {
     let given = [
+        ("adapter", s.adapter.is_some()),
         ("dora", s.dora),
         ("dropout", s.dropout > 0.0),
         ("lora_plus_ratio", s.lora_plus_ratio != 1.0),
@@ -76,10 +80,59 @@ pub(crate) fn check(s: &Settings) -> Result<()> {
     Ok(())
 }
 
+impl Settings {
+    /// Takes the shape of the adapter in `folder`, which training goes on from: its rank, alpha, modules and the like.
+    /// `asked` names the settings that somebody gave; those must be the adapter's own.
+    ///
+    /// # Errors
+    /// Where there is no adapter, or another shape was asked for.
+    pub fn adopt(&mut self, folder: &Path, asked: &dyn Fn(&str) -> bool) -> Result<()> {
+        let lora = AdapterFiles::open(folder)?.config.lora;
+        let words = |targets: &Targets| match targets {
+            Targets::AllLinear => json!(["all-linear"]),
+            Targets::Named(names) => json!(names),
+            Targets::Pattern(pattern) => json!([pattern]),
+        };
+        let pattern = |pairs: Vec<String>| json!(pairs);
+        let shape = [
+            ("rank", json!(lora.rank)),
+            ("alpha", json!(lora.alpha)),
+            ("target_modules", words(&lora.targets)),
+            ("exclude_modules", lora.exclude.as_ref().map_or(Value::Null, words)),
+            ("layers", lora.layers.map_or(Value::Null, |l| l.iter().map(usize::to_string).collect())),
+            ("rank_pattern", pattern(lora.rank_pattern.iter().map(|(n, r)| format!("{n}={r}")).collect())),
+            ("alpha_pattern", pattern(lora.alpha_pattern.iter().map(|(n, a)| format!("{n}={a}")).collect())),
+            ("rank_stabilised", json!(lora.rank_stabilised)),
+            ("dora", json!(lora.dora)),
+        ];
+        for (name, value) in shape {
+            let mut own = self.clone();
+            own.set(name, &value)?;
+            let (given, kept) = (sorted(self, name), sorted(&own, name));
+            if asked(name) && given != kept {
+                return Err(TrainError::Conflict(format!(
+                    "the adapter in `{}` has `{name}` {kept}, and {given} was asked for; leave `{name}` out to go on with the adapter, or leave `adapter` out for a fresh one",
+                    folder.display()
+                )));
+            }
+            *self = own;
+        }
+        Ok(())
+    }
+}
+
+/// The value of a setting; the order of a list means nothing here.
+fn sorted(settings: &Settings, name: &str) -> Value {
+    let mut value = settings.to_values().remove(name).unwrap_or_default();
+    if let Some(list) = value.as_array_mut() {
+        list.sort_by_key(Value::to_string);
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use lorikeet_data::Task;
-    use serde_json::json;
 
     use super::*;
     use crate::Method;
@@ -105,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_said_with_the_mend() {
-        let refused = |method, changes: serde_json::Value| {
+        let refused = |method, changes: Value| {
             let mut settings = Settings::default();
             for (name, value) in changes.as_object().unwrap() {
                 settings.set(name, value).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use lorikeet_data::{Labels, PrepareOptions, Prepared, SplitShares, Task, Tokenizer, prepare, split};
-use lorikeet_models::{Backend, Model, ModelConfig, ModelFiles, WeightSource};
+use lorikeet_models::{AdapterFiles, Backend, LoraSpec, Model, ModelConfig, ModelFiles, Trainable, WeightSource};
 
 use crate::{Control, Event, EventKind, Observer, Phase, Plan, Result, TrainError, TrainJob, samples};
 
@@ -112,7 +112,12 @@ pub(crate) fn rows(job: &TrainJob) -> (Vec<u32>, Vec<u32>) {
 fn build<B: Backend + Clone>(backend: &B, job: &TrainJob, labels: &Labels) -> Result<Model<B>> {
     let classes = (job.task == Task::Classify).then(|| labels.len());
     let config = ModelConfig::read(&job.model_folder, classes)?;
-    let trainable = job.settings.trainable(job.method, &config);
+    let mut trainable = job.settings.trainable(job.method, &config);
+    if let (Some(folder), Trainable::Lora(spec)) = (&job.initial_adapter, &mut trainable) {
+        // The shape is the adapter's; how it is trained is the run's.
+        let own = AdapterFiles::open(folder)?.config.lora;
+        *spec = LoraSpec { dropout: spec.dropout, seed: spec.seed, ..own };
+    }
     let source = if job.settings.from_scratch {
         let (folder, deviation) = (job.model_folder.clone(), config.initial_deviation);
         WeightSource::Fresh { folder, seed: job.settings.seed, deviation }

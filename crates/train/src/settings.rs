@@ -120,6 +120,7 @@ settings! {
     class_weights: Option<ClassWeights> = None, "Class weights", Learning, "", None, "How much each label counts: `balanced` gives rare ones more, a list gives one weight per label in their order; left empty, all alike.";
     neftune_alpha: f64 = 0.0, "Embedding noise", Learning, "", Some((0.0, 1000.0)), "Strength of the random noise on the words while learning (NEFTune), usually 5 to 15; 0 for none.";
     early_stopping: Option<u64> = None, "Early stopping", Learning, "checks", Some((1.0, 1000.0)), "Ends the run after so many checks without a better validation loss; left empty, never.";
+    adapter: Option<String> = None, "Start from", Adapter, "", None, "An adapter that training goes on from, as its folder or the name of a run; its rank, alpha and modules are kept; left empty, a fresh one.";
     rank: u64 = 8, "Rank", Adapter, "", Some((1.0, 1024.0)), "Size of the adapter: higher learns more and needs more memory.";
     alpha: f64 = 16.0, "Alpha", Adapter, "", Some((0.001, 1e6)), "Strength of the adapter: its update is multiplied by alpha / rank.";
     target_modules: Option<Vec<String>> = None, "Target modules", Adapter, "", None, "Modules that get an adapter, `all-linear`, or a regular expression for whole paths; left empty, all linear ones of a language model, query and value of a classifier.";

@@ -418,3 +418,24 @@ fn objectives_and_examples_that_do_not_fit_are_refused() {
         "`packing` puts examples together that the objective `kto` has to compare; set it to false"
     );
 }
+
+/// A run that goes on from an adapter starts where the first one ended, in the adapter's own shape.
+#[test]
+fn an_adapter_is_trained_further_in_its_own_shape() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let shape = json!({"rank": 3, "alpha": 5, "dora": true, "target_modules": "q_proj,down_proj", "layers": "1"});
+    let first = job(home.path(), "first", model.clone(), Method::Lora, shape);
+    let ended = completed(run(&first, &mut Listener::default()));
+    let mut second = job(home.path(), "second", model, Method::Lora, json!({"steps": 2, "evaluate_every": 1}));
+    second.initial_adapter = Some(first.result.clone());
+    second.settings.adopt(&first.result, &|_| false).unwrap();
+    assert_eq!((second.settings.rank, second.settings.alpha, second.settings.dora), (3, 5.0, true));
+    let went_on = completed(run(&second, &mut Listener::default()));
+    let (left, taken_up) = (ended.best.unwrap().loss.mean(), went_on.base.unwrap().loss.mean());
+    assert!((left - taken_up).abs() < 1e-6, "{left} {taken_up}");
+    second.settings.set("rank", &json!(8)).unwrap();
+    let asked = second.settings.adopt(&first.result, &|name| name == "rank");
+    let message = asked.unwrap_err().to_string();
+    assert!(message.ends_with("has `rank` 3, and 8 was asked for; leave `rank` out to go on with the adapter, or leave `adapter` out for a fresh one"), "{message}");
+}

@@ -112,18 +112,25 @@ fn every_published_set_imports_as_its_readme_says() {
 }
 
 #[test]
-fn kinds_that_cannot_be_trained_on_are_named() {
+fn published_preferences_are_read_in_their_spellings() {
     let Some(root) = shared("data/preference") else { return };
-    let mut told = String::new();
-    for file in ["dpo_en.json", "dpo_zh.json", "kto_en.json"] {
-        let message = import(&root.join(file), &ImportOptions::default()).unwrap_err().to_string();
-        told += &format!("{}\n", message.replace(&format!("{}/", root.display()), ""));
+    for (file, kind) in
+        [("dpo_en.json", Kind::Preference), ("dpo_zh.json", Kind::Preference), ("kto_en.json", Kind::Judged)]
+    {
+        let imported = import(&root.join(file), &ImportOptions::default()).unwrap();
+        assert_eq!((imported.kind, imported.n_rows, imported.n_bad), (kind, 300, 0), "{file}");
+        let answers = match &imported.first {
+            Record::Preference(row) => row.answers().to_vec(),
+            Record::Judged(row) => vec![row.answer()],
+            other => panic!("{file}: {other:?}"),
+        };
+        for answer in answers {
+            let Record::Chat(chat) = answer else { panic!("{file}: {answer:?}") };
+            let trained: Vec<bool> = chat.messages.iter().map(|turn| turn.is_trained()).collect();
+            let (last, before) = trained.split_last().unwrap();
+            assert!(*last && !before.is_empty() && before.iter().all(|turn| !turn), "{file}: {chat:?}");
+        }
     }
-    insta::assert_snapshot!(told, @r#"
-    `dpo_en.json` holds preference pairs (a chosen and a rejected answer), which is recognised but cannot be trained on in this version; rows of chat, prompt and completion, text with a label, or plain text can
-    `dpo_zh.json` holds preference pairs (a chosen and a rejected answer), which is recognised but cannot be trained on in this version; rows of chat, prompt and completion, text with a label, or plain text can
-    `kto_en.json` holds answers judged good or bad, which is recognised but cannot be trained on in this version; rows of chat, prompt and completion, text with a label, or plain text can
-    "#);
 }
 
 #[test]
@@ -252,7 +259,7 @@ fn files_that_cannot_be_used_say_what_they_are() {
         refused("list.json", "[]"),
         refused("unknown.jsonl", r#"{"promt": "a", "completion": "b"}"#),
         refused("unknown.csv", "a,b,c,d\n1,2,3,4\n5,6,7,8\n"),
-        refused("pairs.jsonl", r#"{"prompt": "a", "chosen": "b", "rejected": "c"}"#),
+        refused("pairs.jsonl", r#"{"source": "a", "target": "b"}"#),
         refused("single.json", "{'text': 'a'}"),
     ];
     insta::assert_snapshot!(told.join("\n"), @r#"
@@ -264,9 +271,9 @@ fn files_that_cannot_be_used_say_what_they_are() {
     `noise.bin` is not text but binary data; choose a file of text, CSV or JSON
     `header.csv` holds no rows that can be used: it has no rows, only a header or an empty list
     `list.json` holds no rows that can be used: it has no rows, only a header or an empty list
-    `unknown.jsonl` holds no rows that can be used: a row has `promt`, `completion`; expected `messages`, `conversations`, `instruction` with `output`, `prompt` with `completion`, a text with a `label`, or `text`; is `promt` meant to be `prompt`?
-    `unknown.csv` holds no rows that can be used: a row has `a`, `b`, `c`, `d`; expected `messages`, `conversations`, `instruction` with `output`, `prompt` with `completion`, a text with a `label`, or `text`
-    `pairs.jsonl` holds preference pairs (a chosen and a rejected answer), which is recognised but cannot be trained on in this version; rows of chat, prompt and completion, text with a label, or plain text can
+    `unknown.jsonl` holds no rows that can be used: a row has `promt`, `completion`; expected `messages`, `conversations`, `instruction` with `output`, `prompt` with `completion`, `chosen` with `rejected`, a text with a `label`, or `text`; is `promt` meant to be `prompt`?
+    `unknown.csv` holds no rows that can be used: a row has `a`, `b`, `c`, `d`; expected `messages`, `conversations`, `instruction` with `output`, `prompt` with `completion`, `chosen` with `rejected`, a text with a `label`, or `text`
+    `pairs.jsonl` holds texts with their translations, which is recognised but cannot be trained on in this version; rows of chat, prompt and completion, preferences, text with a label, or plain text can
     no row of `single.json` can be used (rows: 1)
       line 1, column 2: not valid JSON: names and texts stand in double quotes: `{'text': 'a'}`
     "#);

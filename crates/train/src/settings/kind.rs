@@ -17,6 +17,8 @@ pub enum Kind {
     Number,
     /// One of several words.
     Choice,
+    /// Words as they are.
+    Text,
     /// Several words.
     List,
 }
@@ -138,6 +140,22 @@ impl SettingType for f64 {
 
     fn expected() -> String {
         "a number".to_owned()
+    }
+}
+
+impl SettingType for String {
+    const KIND: Kind = Kind::Text;
+
+    fn to_value(&self) -> Value {
+        json!(self)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    fn expected() -> String {
+        "a text".to_owned()
     }
 }
 
