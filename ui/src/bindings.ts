@@ -332,7 +332,7 @@ created_at_ms: number, };
 /**
  * What kind of examples a file holds, told by its content.
  */
-export type DatasetKind = "alpaca" | "sharegpt" | "messages" | "prompt_completion" | "text_label" | "text";
+export type DatasetKind = "alpaca" | "sharegpt" | "messages" | "prompt_completion" | "text_label" | "text" | "preference" | "judged";
 
 /**
  * Names one dataset, by id or by name.
@@ -1245,6 +1245,28 @@ special: boolean,
 role: string | null, };
 
 /**
+ * How well preferences are met. A reward is the preference strength times how much likelier than the reference the model
+ * holds an answer, in nats.
+ */
+export type Rewards = {
+/**
+ * Mean reward of good answers less that of bad ones.
+ */
+margin: number,
+/**
+ * Share of examples ordered (or judged) as the data says.
+ */
+accuracy: number,
+/**
+ * Mean log-probability of good answers, in nats.
+ */
+chosen_log_probability: number,
+/**
+ * Mean log-probability of bad answers, in nats.
+ */
+rejected_log_probability: number, };
+
+/**
  * One run in full: `runs show`.
  */
 export type RunDetails = {
@@ -1589,7 +1611,11 @@ tokens_per_s: number,
 /**
  * Memory of the process now.
  */
-memory_bytes: number, } | { "event": "evaluated",
+memory_bytes: number,
+/**
+ * How well preferences are met in this step; absent unless learned from.
+ */
+preference?: Rewards, } | { "event": "evaluated",
 /**
  * Mean over supervised tokens (rows when classifying), from totals.
  */
@@ -1610,6 +1636,10 @@ accuracy: number | null,
  * F1 averaged over labels; `null` for language models.
  */
 f1_macro: number | null,
+/**
+ * How well preferences are met; absent unless learned from.
+ */
+preference?: Rewards,
 /**
  * Whether it is the best so far.
  */
@@ -1746,6 +1776,14 @@ accuracy: number | null,
  * F1 averaged over labels, of the result.
  */
 f1_macro: number | null,
+/**
+ * Mean reward of good answers less that of bad ones; absent unless learned from preferences.
+ */
+reward_margin?: number,
+/**
+ * Share of examples that the result orders as the data says; absent unless learned from preferences.
+ */
+reward_accuracy?: number,
 /**
  * Validation loss before the first step.
  */

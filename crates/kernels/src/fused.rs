@@ -1,6 +1,8 @@
 //! The CPU back end: pooled buffers, a thread pool of its own, products by `gemm`, everything between them fused over
 //! blocks of rows. Results do not depend on the number of threads: work is cut in blocks of a fixed size, and sums over
 //! blocks are added in their order.
+//!
+//! Long because an `impl` cannot be divided: it holds the whole list of operations.
 
 mod attention;
 mod blocks;
