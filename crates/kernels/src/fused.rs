@@ -6,6 +6,7 @@
 
 mod attention;
 mod blocks;
+mod checks;
 mod math;
 pub mod pool;
 mod product;
@@ -19,6 +20,7 @@ use rayon::prelude::*;
 pub use tensor::Tensor;
 
 use self::{
+    checks::{check, check_attention, check_rows, same_shape},
     pool::{Buffer, Pool},
     product::{FEW_ROWS, Operand, Product, few_rows, product},
     tensor::Data,
@@ -157,34 +159,6 @@ fn weight_row<'w>(w: &'w Tensor, row: usize, scratch: &mut Vec<f32>) -> Option<&
 /// The block size that is a multiple of `unit` numbers.
 fn block_of(unit: usize) -> usize {
     (BLOCK / unit.max(1)).max(1) * unit.max(1)
-}
-
-fn same_shape(op: &'static str, a: &Tensor, b: &Tensor) -> Result<()> {
-    check(op, a, b, a.shape() == b.shape())
-}
-
-fn check(op: &'static str, a: &Tensor, b: &Tensor, fits: bool) -> Result<()> {
-    if fits { Ok(()) } else { Err(KernelError::Shape { op, left: a.shape(), right: b.shape() }) }
-}
-
-fn check_rows(op: &'static str, rows: &[u32], table: usize) -> Result<()> {
-    match rows.iter().find(|r| **r as usize >= table) {
-        Some(r) => Err(KernelError::Index { op, index: *r as usize, rows: table }),
-        None => Ok(()),
-    }
-}
-
-fn check_attention(shape: AttentionShape, spans: &Spans, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<()> {
-    let widths_fit = q.cols == shape.heads * shape.head_dim && k.cols == shape.kv_heads * shape.head_dim;
-    check("attention", q, k, shape.is_whole() && widths_fit)?;
-    same_shape("attention", k, v)?;
-    let within = |spans: &[Range<usize>], rows| spans.iter().all(|r| r.start <= r.end && r.end <= rows);
-    let inside = within(&spans.queries, q.rows) && within(&spans.keys, k.rows);
-    let mut pairs = spans.queries.iter().zip(&spans.keys);
-    let ordered = pairs.all(|(q, k)| q.is_empty() || shape.places(q.len(), k.len()));
-    let disjoint = spans.queries.windows(2).all(|w| w[0].end <= w[1].start)
-        && spans.keys.windows(2).all(|w| w[0].end <= w[1].start);
-    check("attention", q, k, inside && ordered && disjoint && spans.queries.len() == spans.keys.len())
 }
 
 impl Backend for Fused {
