@@ -33,7 +33,7 @@ fn parity_of_saved_adapters_with_the_folders_that_peft_wrote() {
     assert!(n_compared > 0, "no adapter in `{}` was compared", root.display());
 }
 
-fn saves_what_peft_saved(model: &Model<Fused>, base: &Path, theirs: &Path) -> usize {
+pub fn saves_what_peft_saved(model: &Model<Fused>, base: &Path, theirs: &Path) -> usize {
     let ours = tempfile::tempdir().unwrap();
     let base_name = read_config(theirs)["base_model_name_or_path"].as_str().unwrap().to_owned();
     model.save_adapter(ours.path(), &base_name).unwrap();

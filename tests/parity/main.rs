@@ -8,6 +8,7 @@ mod differences;
 mod dpo;
 mod families;
 mod gguf;
+mod labels;
 mod matrix;
 mod recorded;
 mod threads;
