@@ -109,6 +109,32 @@ fn a_classifier_is_trained_measured_and_asked() {
     assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-5 && shares.len() == 2, "{prediction}");
 }
 
+/// Texts become vectors of length one, by an encoder and by a model that writes.
+#[test]
+fn texts_become_vectors() {
+    let Some(model) = material::tiny_llama() else { return };
+    let terminal = Terminal::new();
+    material::tiny_classifier(&terminal.path("bert")).unwrap();
+    fs::write(terminal.path("texts.txt"), "food was lovely\n\nbed was dark\nfood was lovely\n").unwrap();
+    for (model, dimensions) in [("./bert".to_owned(), 64), (model.display().to_string(), 64)] {
+        let found = terminal.run(&format!("embed --json --model {model} --file texts.txt")).well().json();
+        has(&found, &["embeddings", "n_dimensions", "pooling", "n_tokens", "n_truncated", "seconds"]);
+        assert_eq!((found["n_dimensions"].as_u64(), found["pooling"].as_str()), (Some(dimensions), Some("mean")));
+        let vectors: Vec<Vec<f64>> = serde_json::from_value(found["embeddings"].clone()).unwrap();
+        let product = |a: usize, b: usize| vectors[a].iter().zip(&vectors[b]).map(|(x, y)| x * y).sum::<f64>();
+        assert_eq!(vectors.len(), 3);
+        assert!((product(0, 0) - 1.0).abs() < 1e-6 && (product(0, 2) - 1.0).abs() < 1e-6, "{model}");
+        assert!(product(0, 1) < 0.999, "{model}: {}", product(0, 1));
+        let alone = terminal.run_words(["embed", "--json", "--model", &model, "bed was dark"]).well().json();
+        let alone: Vec<f64> = serde_json::from_value(alone["embeddings"][0].clone()).unwrap();
+        assert!(alone.iter().zip(&vectors[1]).all(|(a, b)| (a - b).abs() < 1e-6), "{model}");
+        let shown = terminal.run(&format!("embed --model {model} --file texts.txt")).well().out;
+        assert!(shown.contains("LIKE THE FIRST") && shown.contains("1.000"), "{shown}");
+    }
+    let nothing = terminal.run("embed --model ./bert --file nothing.txt").with_code(2);
+    assert!(nothing.error.contains("nothing.txt"), "{}", nothing.error);
+}
+
 /// Every objective is a setting, and a run with it learns; the checks tell plain cross-entropy.
 #[test]
 fn a_classifier_learns_by_every_objective() {

@@ -2,6 +2,7 @@
 //! and in the same order of rows, follows the recorded loss of every step and finds as many labels.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+mod embeddings;
 mod metrics;
 mod recorded;
 

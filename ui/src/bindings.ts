@@ -414,6 +414,52 @@ available: boolean,
 why: string | null, };
 
 /**
+ * Asks for the vectors of texts.
+ */
+export type EmbedRequest = {
+/**
+ * Model by id, name or path.
+ */
+model: string,
+/**
+ * Adapter folder, or a run whose best result is used; the base alone if left out.
+ */
+adapter?: string,
+/**
+ * The texts.
+ */
+texts: Array<string>, };
+
+/**
+ * Vectors of length one, in the order of the texts.
+ */
+export type Embeddings = {
+/**
+ * A vector for each text.
+ */
+embeddings: Array<Array<number>>,
+/**
+ * Numbers in each.
+ */
+n_dimensions: number,
+/**
+ * What of the last hidden states they are: `mean`, `first` or `last`.
+ */
+pooling: string,
+/**
+ * Tokens read.
+ */
+n_tokens: number,
+/**
+ * Texts that were longer than the model reads, and were cut.
+ */
+n_truncated: number,
+/**
+ * Time it took, after loading.
+ */
+seconds: number, };
+
+/**
  * The closed list of reasons. Doors map them: every code is exit code 1 in the terminal, except `InvalidRequest`,
  * `UnknownSetting` and `InvalidSetting`, which are 2.
  */
@@ -2354,6 +2400,8 @@ export const commandsOver = (call: Call) => ({
   run_report: (request: RunIdRequest) => call("run_report", request) as Promise<RunReport>,
   /** The label of a text. */
   predict: (request: PredictRequest) => call("predict", request) as Promise<Prediction>,
+  /** The vectors of texts. */
+  embed: (request: EmbedRequest) => call("embed", request) as Promise<Embeddings>,
   /** Whether and what is served. */
   serve_status: (request: Nothing = {}) => call("serve_status", request) as Promise<ServeStatus>,
   /** Turns serving on. */

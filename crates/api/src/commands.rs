@@ -78,6 +78,8 @@ macro_rules! command_table {
 
                 /// The label of a text.
                 predict(PredictRequest) -> Prediction = trying::predict;
+                /// The vectors of texts.
+                embed(EmbedRequest) -> Embeddings = embedding::embed;
 
                 /// Whether and what is served.
                 serve_status(Nothing) -> ServeStatus = serving::status;

@@ -10,6 +10,7 @@ mod counting;
 pub mod data;
 pub(crate) mod dispatch;
 mod embedded;
+pub mod embedding;
 mod estimate;
 pub mod export;
 mod failure;

@@ -35,6 +35,11 @@ impl Ready {
         Ok(Ready { source, writes, tokenizer, info: parts.info.clone(), executor: Mutex::new(executor) })
     }
 
+    /// Folder of the base.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.source.folder
+    }
+
     /// The model itself, for one question at a time.
     pub fn executor(&self) -> MutexGuard<'_, Box<dyn Executor>> {
         self.executor.lock().unwrap_or_else(PoisonError::into_inner)

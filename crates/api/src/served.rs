@@ -2,9 +2,12 @@
 //!
 //! A [`Served`] holds a base and its adapters in memory (one set of weights, whatever the number of adapters) and answers by
 //! name. The server owns sockets, shapes, the queue and the counts; a `Served` owns weights, tokenizer and template. Requests
-//! and answers are the ones of the commands `generate` and `predict`, with `model` being a served name and no `adapter`.
+//! and answers are the ones of the commands `generate`, `predict` and `embed`, with `model` being a served name and no `adapter`.
 
-use crate::wire::{ApiError, GenerateRequest, GenerateUpdate, Generation, PredictRequest, Prediction, ServedModel};
+use crate::wire::{
+    ApiError, EmbedRequest, Embeddings, GenerateRequest, GenerateUpdate, Generation, PredictRequest, Prediction,
+    ServedModel,
+};
 
 /// Models that are kept ready and answer by name. Calls block; they come from any thread.
 pub trait Served: Send + Sync {
@@ -35,4 +38,10 @@ pub trait Served: Send + Sync {
     /// # Errors
     /// `unsupported` for a model that writes, `out_of_memory`, `internal`.
     fn predict(&self, request: PredictRequest) -> Result<Prediction, ApiError>;
+
+    /// The vectors of texts. `request.model` is one of [`Served::models`].
+    ///
+    /// # Errors
+    /// `invalid_request` for a text without a token, `out_of_memory`, `internal`.
+    fn embed(&self, request: EmbedRequest) -> Result<Embeddings, ApiError>;
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use lorikeet_models::Task;
 
+use crate::embedding::vectors;
 use crate::loaded::{Parts, Ready};
 use crate::trying::{answer, judgement};
 use crate::wire::{
-    ApiError, ErrorCode, GenerateRequest, GenerateUpdate, Generation, Nothing, PredictRequest, Prediction,
-    ServeRequest, ServeStatus, ServedKind, ServedModel,
+    ApiError, EmbedRequest, Embeddings, ErrorCode, GenerateRequest, GenerateUpdate, Generation, Nothing,
+    PredictRequest, Prediction, ServeRequest, ServeStatus, ServedKind, ServedModel,
 };
 use crate::{App, Served, places};
 
@@ -129,5 +130,10 @@ impl Served for Kept {
             return Err(ApiError::new(ErrorCode::Unsupported, message).with_hint("ask for an answer instead"));
         }
         judgement(&model.ready, &request.text)
+    }
+
+    fn embed(&self, request: EmbedRequest) -> Result<Embeddings, ApiError> {
+        let model = self.get(&request.model)?;
+        vectors(&model.ready, model.with_adapter, &request.texts)
     }
 }

@@ -17,7 +17,7 @@ pub use models::ModelsCommand;
 pub use runs::RunsCommand;
 pub use settings::{SettingFlags, heading};
 pub use train::TrainArgs;
-pub use using::{EvaluateArgs, GenerateArgs, PredictArgs, ServeArgs};
+pub use using::{EmbedArgs, EvaluateArgs, GenerateArgs, PredictArgs, ServeArgs};
 
 /// Fine-tune language models on this computer
 #[derive(Debug, Parser)]
@@ -63,6 +63,8 @@ pub enum Command {
     Generate(GenerateArgs),
     /// Ask a classifier for the label of a text
     Predict(PredictArgs),
+    /// Turn texts into vectors
+    Embed(EmbedArgs),
     /// Write a result in the form another program loads
     Export(ExportArgs),
     /// Let other programs on this computer use a model over HTTP

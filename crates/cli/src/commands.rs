@@ -3,6 +3,7 @@
 mod completions;
 mod data;
 mod doctor;
+mod embed;
 mod evaluate;
 mod export;
 mod generate;
@@ -46,6 +47,7 @@ pub fn run(command: Command, printer: &mut Printer) -> Result<(), Failure> {
         Command::Evaluate(args) => evaluate::run(&mut open(printer)?, args),
         Command::Generate(args) => generate::run(&mut open(printer)?, args),
         Command::Predict(args) => predict::run(&mut open(printer)?, args),
+        Command::Embed(args) => embed::run(&mut open(printer)?, args),
         Command::Export(args) => export::run(&mut open(printer)?, args),
         Command::Serve(args) => serve::run(&mut open(printer)?, args),
         Command::Models(command) => models::run(&mut open(printer)?, command),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lorikeet_data::{Prepared, Task, Tokenizer};
 use lorikeet_generate::{Answer, GenerateSettings, Update, generate};
-use lorikeet_models::{Backend, Model, ModelConfig, ModelFiles, Tokens, Trainable, WeightSource};
+use lorikeet_models::{Backend, Model, ModelConfig, ModelFiles, Pooling, Tokens, Trainable, WeightSource};
 use lorikeet_train::{Decoding, Judge, Scores, Settings, evaluate, softmax};
 
 use crate::device::{Place, Work, compute, threads_or_all};
@@ -54,6 +54,12 @@ pub trait Executor: Send {
     /// # Errors
     /// Where the text is too long.
     fn judge(&mut self, ids: &[u32], token_types: &[u32]) -> Result<Vec<f64>, Failure>;
+
+    /// A vector of length one for each text.
+    ///
+    /// # Errors
+    /// Where a text is too long or has no token.
+    fn embed(&mut self, with_adapter: bool, texts: &Tokens, pooling: Pooling) -> Result<Vec<Vec<f32>>, Failure>;
 
     /// What the model's folder says, with the number of labels in use.
     fn config(&self) -> &ModelConfig;
@@ -137,6 +143,12 @@ impl<B: Backend> Executor for Loaded<B> {
         let logits = model.backend().run(|| model.logits(&tokens))?;
         let numbers = model.backend().download(&logits).map_err(Failure::from)?;
         Ok(softmax(&numbers))
+    }
+
+    fn embed(&mut self, with_adapter: bool, texts: &Tokens, pooling: Pooling) -> Result<Vec<Vec<f32>>, Failure> {
+        self.0.set_adapters(with_adapter);
+        let model = &self.0;
+        Ok(model.backend().run(|| model.embeddings(texts, pooling))?)
     }
 
     fn config(&self) -> &ModelConfig {

@@ -205,7 +205,7 @@ pub enum ModelError {
         vocabulary: usize,
     },
     /// A text of which nothing is left to read.
-    #[error("a text without a token has no label; give at least a word")]
+    #[error("a text without a token says nothing; give at least a word")]
     NoTokens,
     /// A label beyond the classes.
     #[error("the label {found} is not among this model's {labels} classes")]

@@ -43,6 +43,11 @@ impl<B: Backend> CausalHead<B> {
         Ok(Self { norm, weight, cap: spec.logit_cap.filter(|_| classes.is_none()), rows_per_chunk })
     }
 
+    /// Hidden rows (N, C) behind the final norm.
+    pub fn normed(&self, ctx: Context<'_, B>, hidden: &B::Tensor) -> Result<B::Tensor> {
+        self.norm.forward(ctx, hidden)
+    }
+
     /// Logits (N, V) of hidden rows (N, C), or (N, K) of K classes.
     pub fn logits(&self, ctx: Context<'_, B>, embedding: &Leaf<B>, hidden: &B::Tensor) -> Result<B::Tensor> {
         let n = self.norm.forward(ctx, hidden)?;

@@ -13,6 +13,7 @@ mod cache;
 mod classifier;
 mod config;
 mod decoder;
+mod embedding;
 mod encoder;
 mod error;
 pub mod export;
@@ -40,6 +41,7 @@ pub use config::{
     Architecture, DecoderSpec, EncoderFamily, EncoderSpec, LayerSpec, ModelConfig, Naming, Rope, RopeScaling, Task,
     families,
 };
+pub use embedding::{EmbeddingSettings, Pooling};
 pub use error::{ModelError, Result};
 pub use files::{ModelFiles, WeightSource, hash_folder};
 pub use leaf::{Gradients, Parameter};

@@ -311,6 +311,16 @@ impl<B: Backend> Model<B> {
         }
     }
 
+    /// The last hidden states (N, C), a decoder's behind its final norm.
+    pub(crate) fn last_hidden(&self, tokens: &Tokens) -> Result<B::Tensor> {
+        self.check(tokens)?;
+        let ctx = self.context();
+        match &self.body {
+            Body::Decoder(decoder) => decoder.head.normed(ctx, &decoder.hidden(ctx, tokens, None)?),
+            Body::Encoder(encoder, _) => encoder.hidden(ctx, tokens),
+        }
+    }
+
     fn classifier<'h>(&self, head: &'h Option<Classifier<B>>) -> Result<&'h Classifier<B>> {
         head.as_ref().ok_or_else(|| ModelError::Unsuited {
             model_type: self.config.model_type.clone(),

@@ -16,6 +16,7 @@
 mod asked;
 mod chat;
 mod completion;
+mod embedding;
 mod fields;
 mod frame;
 mod gate;

@@ -16,7 +16,7 @@ use crate::fields::Fields;
 use crate::frame::Dialect;
 use crate::refusal::Refusal;
 use crate::serving::Serving;
-use crate::{chat, completion, gate, predict, writing};
+use crate::{chat, completion, embedding, gate, predict, writing};
 
 /// Largest body: a conversation of a million tokens.
 const BODY_BYTES: usize = 8 << 20;
@@ -32,6 +32,7 @@ pub(crate) fn router(serving: Arc<Serving>) -> Router {
         .route("/v1/models/{*name}", get(model))
         .route("/v1/chat/completions", post(chat_completions))
         .route("/v1/completions", post(completions))
+        .route("/v1/embeddings", post(embeddings))
         .route("/predict", post(predictions))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
@@ -68,6 +69,10 @@ async fn completions(State(serving): Shared, body: Body) -> Result<Response, Ref
 
 async fn predictions(State(serving): Shared, body: Body) -> Result<Response, Refusal> {
     predict::answer(serving, &fields(body)?).await
+}
+
+async fn embeddings(State(serving): Shared, body: Body) -> Result<Response, Refusal> {
+    embedding::answer(serving, &fields(body)?).await
 }
 
 fn fields(body: Body) -> Result<Fields, Refusal> {

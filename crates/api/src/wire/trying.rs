@@ -144,6 +144,36 @@ pub struct PredictRequest {
     pub text: String,
 }
 
+/// Asks for the vectors of texts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+#[ts(optional_fields)]
+pub struct EmbedRequest {
+    /// Model by id, name or path.
+    pub model: String,
+    /// Adapter folder, or a run whose best result is used; the base alone if left out.
+    pub adapter: Option<String>,
+    /// The texts.
+    pub texts: Vec<String>,
+}
+
+/// Vectors of length one, in the order of the texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Embeddings {
+    /// A vector for each text.
+    pub embeddings: Vec<Vec<f32>>,
+    /// Numbers in each.
+    pub n_dimensions: u64,
+    /// What of the last hidden states they are: `mean`, `first` or `last`.
+    pub pooling: String,
+    /// Tokens read.
+    pub n_tokens: u64,
+    /// Texts that were longer than the model reads, and were cut.
+    pub n_truncated: u64,
+    /// Time it took, after loading.
+    pub seconds: f64,
+}
+
 /// A label and how sure the model is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Prediction {

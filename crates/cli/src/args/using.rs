@@ -89,12 +89,35 @@ pub struct PredictArgs {
     pub text: String,
 }
 
+/// Flags of `embed`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Turn texts into vectors of length one, to compare them by their products.\n\n\
+                  A vector is the mean of the model's last hidden states over the tokens of the text, or what the model's own \
+                  `1_Pooling/config.json` says.",
+    after_help = "JSON: embeddings, n_dimensions, pooling, n_tokens, n_truncated, seconds"
+)]
+pub struct EmbedArgs {
+    /// Model by id, name or folder
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Adapter folder, or a run whose best result is used [default: the model alone]
+    #[arg(long, value_name = "DIR_OR_RUN")]
+    pub adapter: Option<String>,
+    /// Texts
+    #[arg(value_name = "TEXT", required_unless_present = "file")]
+    pub texts: Vec<String>,
+    /// A file with a text on each line
+    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
+    pub file: Option<std::path::PathBuf>,
+}
+
 /// Flags of `serve`.
 #[derive(Debug, Args)]
 #[command(
     long_about = "Let other programs on this computer use a model over HTTP, until Ctrl-C.\n\n\
                   Only programs on this computer can connect. The doors are OpenAI's: /v1/models, /v1/chat/completions, \
-                  /v1/completions; for a classifier /predict; and /health. The base and every adapter are chosen by name.",
+                  /v1/completions, /v1/embeddings; for a classifier /predict; and /health. The base and every adapter are chosen by name.",
     after_help = "JSON: running, address, since_ms, models; printed once the port listens"
 )]
 pub struct ServeArgs {

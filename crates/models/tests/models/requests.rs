@@ -27,7 +27,7 @@ fn a_token_that_has_no_embedding() {
     let fresh = Tokens::from_sequences(&[[1, 2]]);
     insta::assert_snapshot!(refusal(open("llama tied").loss(&fresh, &[1, 99])), @"the token 99 is not in this model's vocabulary of 13; the tokenizer is of another model");
     let empty = Tokens::from_sequences::<[u32; 0]>(&[[]]);
-    insta::assert_snapshot!(refusal(open("llama for labels").logits(&empty).map(drop)), @"a text without a token has no label; give at least a word");
+    insta::assert_snapshot!(refusal(open("llama for labels").logits(&empty).map(drop)), @"a text without a token says nothing; give at least a word");
     insta::assert_snapshot!(refusal(open("bert").loss(&fresh, &[3])), @"the label 3 is not among this model's 3 classes");
 }
 

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lorikeet_api::wire::{
-    GenerateRequest, GenerateUpdate, Generation, PredictRequest, Prediction, ServedKind, ServedModel, StopReason,
+    EmbedRequest, Embeddings, GenerateRequest, GenerateUpdate, Generation, PredictRequest, Prediction, ServedKind,
+    ServedModel, StopReason,
 };
 use lorikeet_api::{ApiError, ErrorCode, Served};
 use lorikeet_data::{Chat, Message, Role, TextStream, Tokenizer};
 use lorikeet_generate::{DecodeError, GenerateSettings, Sampling, TextDecoder, generate};
 use lorikeet_models::{
-    Backend, Fused, LoraSpec, Model, ModelConfig, ModelFiles, Targets, Tokens, Trainable, WeightSource, random,
+    Backend, Fused, LoraSpec, Model, ModelConfig, ModelFiles, Pooling, Targets, Tokens, Trainable, WeightSource, random,
 };
 use lorikeet_server::Server;
 
@@ -125,9 +126,20 @@ impl Engine {
         }
     }
 
+    /// A text for the sorter, whose vocabulary is smaller than the tokenizer's.
+    pub fn sorter_ids(&self, text: &str) -> Vec<u32> {
+        self.tokenizer.encode(text, false).unwrap().ids.iter().map(|id| id % 256).collect()
+    }
+
+    /// A text's vector, computed beside the server.
+    pub fn vector(&self, text: &str) -> Vec<f32> {
+        let tokens = Tokens::from_sequences(&[self.sorter_ids(text)]);
+        self.sorter.lock().unwrap().embeddings(&tokens, Pooling::Mean).unwrap().remove(0)
+    }
+
     /// Label probabilities, computed beside the server.
     pub fn probabilities(&self, text: &str) -> Vec<f64> {
-        let ids: Vec<u32> = self.tokenizer.encode(text, false).unwrap().ids.iter().map(|id| id % 256).collect();
+        let ids = self.sorter_ids(text);
         let model = self.sorter.lock().unwrap();
         let logits = model.backend().download(&model.logits(&Tokens::from_sequences(&[ids])).unwrap()).unwrap();
         let weights: Vec<f64> = logits.iter().map(|logit| f64::from(*logit).exp()).collect();
@@ -207,5 +219,21 @@ impl Served for Engine {
         let named: BTreeMap<String, f64> =
             probabilities.iter().enumerate().map(|(i, p)| (format!("label {i}"), *p)).collect();
         Ok(Prediction { label: format!("label {best}"), probabilities: named, seconds: 0.0 })
+    }
+
+    fn embed(&self, request: EmbedRequest) -> Result<Embeddings, ApiError> {
+        let started = Instant::now();
+        let texts: Vec<Vec<u32>> = request.texts.iter().map(|text| self.sorter_ids(text)).collect();
+        let (tokens, model) = (Tokens::from_sequences(&texts), self.sorter.lock().unwrap());
+        let embeddings = model.embeddings(&tokens, Pooling::Mean);
+        let embeddings = embeddings.map_err(|e| ApiError::new(ErrorCode::InvalidRequest, e.to_string()))?;
+        Ok(Embeddings {
+            n_dimensions: embeddings[0].len() as u64,
+            embeddings,
+            pooling: "mean".to_owned(),
+            n_tokens: tokens.ids.len() as u64,
+            n_truncated: 0,
+            seconds: started.elapsed().as_secs_f64(),
+        })
     }
 }

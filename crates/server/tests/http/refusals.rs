@@ -134,7 +134,7 @@ fn paths_and_methods_that_are_not_there() {
     assert_eq!((wrong.status, wrong.header("allow")), (405, Some("POST")));
     assert_eq!(ask("DELETE /v1/models").header("allow"), Some("GET,HEAD"));
     let requests =
-        ["GET /", "GET /v1/embeddings", "POST /v1/nothing", "GET /v1/models/unknown", "GET /predict", "PUT /health"];
+        ["GET /", "GET /v1/images", "POST /v1/nothing", "GET /v1/models/unknown", "GET /predict", "PUT /health"];
     let said: Vec<Value> = requests.iter().map(|request| refusal(&ask(request))).collect();
     assert_json_snapshot!(said);
 }
