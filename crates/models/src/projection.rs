@@ -2,7 +2,8 @@
 //!
 //! With a magnitude vector `m` the rows of the adapted weight keep their direction and get a learned length:
 //! `y = (m / ‖W + s B A‖) (x Wᵀ + s (x Aᵀ) Bᵀ) + b` (Liu et al., "DoRA", 2024). As in PEFT and in the paper's section 4.3,
-//! the length is a constant in the backward. Dropout acts on the input of A.
+//! the length is a constant in the backward. Dropout acts on the input of A
+//! (PEFT's DoRA also drops from the input of the frozen weight in training; what an adapter computes in use is the same).
 //!
 //! The backward computes the input gradient and the gradients of what is trained. Nothing is ever computed for a frozen
 //! weight. Families are written over projections and never hear of adapters.
