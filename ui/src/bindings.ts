@@ -414,6 +414,31 @@ available: boolean,
 why: string | null, };
 
 /**
+ * How far a download is.
+ */
+export type DownloadProgress = {
+/**
+ * The file that comes right now; empty while the hub is asked what there is.
+ */
+file: string,
+/**
+ * Files that are whole.
+ */
+n_files: number,
+/**
+ * Files in all.
+ */
+n_files_total: number,
+/**
+ * Bytes that are there, those of an earlier attempt included.
+ */
+n_bytes: number,
+/**
+ * Bytes in all.
+ */
+n_bytes_total: number, };
+
+/**
  * Asks for the vectors of texts.
  */
 export type EmbedRequest = {
@@ -617,7 +642,11 @@ comparison: ExportComparison,
 /**
  * The words that use it elsewhere.
  */
-use_it: string, };
+use_it: string,
+/**
+ * What to know about it, such as a chat template that could not be put into another language.
+ */
+notes: Array<string>, };
 
 /**
  * Logits of an export, read back from disk, against those of the adapter over its base.
@@ -660,12 +689,17 @@ n_bytes: number, };
 /**
  * The forms.
  */
-export type ExportForm = "peft" | "merged" | "mlx";
+export type ExportForm = "peft" | "merged" | "gguf" | "gguf-adapter" | "mlx" | "ollama";
 
 /**
  * Number formats of whole weights.
  */
 export type ExportPrecision = "f32" | "f16" | "bf16";
+
+/**
+ * How the weights of a GGUF file are stored in few bits.
+ */
+export type ExportQuantization = "q8_0" | "q6_k" | "q5_k_m" | "q4_k_m" | "q4_0";
 
 /**
  * Asks for a result in another form.
@@ -687,6 +721,10 @@ to: ExportForm,
  * Number format of whole weights; as in the base if left out.
  */
 precision?: ExportPrecision,
+/**
+ * How a GGUF file is quantised; not at all if left out.
+ */
+quantize?: ExportQuantization,
 /**
  * Folder for the export; inside the data folder if left out.
  */
@@ -794,6 +832,36 @@ seconds: number,
  * Speed of writing.
  */
 tokens_per_s: number, };
+
+/**
+ * Where models come from.
+ */
+export type HubSettings = {
+/**
+ * The hub's address.
+ */
+endpoint: string,
+/**
+ * Whether a token is sent to it; the token itself is never shown.
+ */
+has_token: boolean,
+/**
+ * Whether the token is the environment's (`HF_TOKEN`), which comes before the one that is set here.
+ */
+from_environment: boolean, };
+
+/**
+ * Changes where models come from. What is left out stays; an empty word goes back to the default, or to no token.
+ */
+export type HubSettingsRequest = {
+/**
+ * The hub's address.
+ */
+endpoint?: string,
+/**
+ * The token that is sent to it.
+ */
+token?: string, };
 
 /**
  * How far an import has come.
@@ -1043,6 +1111,23 @@ n_measured_runs: number,
  * When a run last used it.
  */
 last_used_at_ms: number | null, };
+
+/**
+ * Brings a model from a hub.
+ */
+export type ModelGetRequest = {
+/**
+ * Its name there: `OWNER/NAME`.
+ */
+model: string,
+/**
+ * A branch, a tag or a commit; the main branch if left out.
+ */
+revision?: string,
+/**
+ * One GGUF file of several; the whole model if left out.
+ */
+file?: string, };
 
 /**
  * Names one model by id, name or path. Inspecting a path registers nothing.
@@ -2376,6 +2461,10 @@ export const commandsOver = (call: Call) => ({
   model_add: (request: ModelAddRequest) => call("model_add", request) as Promise<ModelSummary>,
   /** One model in full. */
   model_inspect: (request: ModelRequest) => call("model_inspect", request) as Promise<ModelDetails>,
+  /** Which hub models come from, and whether there is a token for it. */
+  hub_settings: (request: Nothing = {}) => call("hub_settings", request) as Promise<HubSettings>,
+  /** Changes which hub, or its token. */
+  hub_set: (request: HubSettingsRequest) => call("hub_set", request) as Promise<HubSettings>,
   /** All settings, and the presets. */
   settings_schema: (request: SettingsRequest) => call("settings_schema", request) as Promise<SettingsSchema>,
   /** What a run would do and cost. */
@@ -2421,6 +2510,9 @@ export const streamsOver = (stream: Stream) => ({
   /** Measures a model on examples. */
   evaluate: (request: EvaluateRequest, onUpdate: (update: WorkProgress) => void, signal?: AbortSignal) =>
     stream("evaluate", request, onUpdate as (update: unknown) => void, signal) as Promise<Evaluation>,
+  /** Brings a model from a hub and registers it; goes on where an earlier attempt stopped. */
+  model_get: (request: ModelGetRequest, onUpdate: (update: DownloadProgress) => void, signal?: AbortSignal) =>
+    stream("model_get", request, onUpdate as (update: unknown) => void, signal) as Promise<ModelSummary>,
   /** Writes a result in the form another program loads, reads it back and compares it. */
   export: (request: ExportRequest, onUpdate: (update: WorkProgress) => void, signal?: AbortSignal) =>
     stream("export", request, onUpdate as (update: unknown) => void, signal) as Promise<Export>,

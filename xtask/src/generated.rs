@@ -14,7 +14,7 @@ pub fn bindings() -> Result<()> {
     run(cargo().args(words).env("LORIKEET_BINDINGS", "write"))
 }
 
-/// Writes `docs/cli.md` from the words of the command line.
+/// Writes `docs/cli.md` from the words of the command line, and `docs/compatibility.md` from the table of programs.
 ///
 /// # Errors
 /// As [`bindings`].

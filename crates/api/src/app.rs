@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use lorikeet_data::Store;
 use lorikeet_jobs::{InProcess, Jobs, Scope, devices};
+use lorikeet_models::AdapterForm;
 use lorikeet_registry::{Page, Registry, RunFilter, RunStatus};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
@@ -234,7 +235,7 @@ pub fn path_inspect(_: &App, request: PathRequest) -> Result<PathInfo, ApiError>
 
 fn folder_kind(path: &Path) -> PathKind {
     let has = |name: &str| path.join(name).is_file();
-    if has("adapter_config.json") {
+    if AdapterForm::of(path).is_some() {
         PathKind::Adapter
     } else if has("config.json") && (has("model.safetensors") || has("model.safetensors.index.json"))
         || matches!(lorikeet_models::gguf::locate(path), Ok(Some(_)))
@@ -248,6 +249,7 @@ fn folder_kind(path: &Path) -> PathKind {
 fn file_kind(path: &Path) -> PathKind {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     match extension.as_str() {
+        _ if AdapterForm::of(path).is_some() => PathKind::Adapter,
         "jsonl" | "ndjson" | "json" | "csv" | "tsv" | "tab" | "txt" | "text" | "md" => PathKind::Data,
         "safetensors" | "gguf" => PathKind::Model,
         _ => PathKind::Other,

@@ -53,6 +53,11 @@ macro_rules! command_table {
                 /// One model in full.
                 model_inspect(ModelRequest) -> ModelDetails = models::inspect;
 
+                /// Which hub models come from, and whether there is a token for it.
+                hub_settings(Nothing) -> HubSettings = hub::settings;
+                /// Changes which hub, or its token.
+                hub_set(HubSettingsRequest) -> HubSettings = hub::set;
+
                 /// All settings, and the presets.
                 settings_schema(SettingsRequest) -> SettingsSchema = runs::settings_schema;
                 /// What a run would do and cost.
@@ -95,6 +100,8 @@ macro_rules! command_table {
                 run_follow(RunFollowRequest, RunEvents) -> Nothing = runs::follow;
                 /// Measures a model on examples.
                 evaluate(EvaluateRequest, WorkProgress) -> Evaluation = trying::evaluate;
+                /// Brings a model from a hub and registers it; goes on where an earlier attempt stopped.
+                model_get(ModelGetRequest, DownloadProgress) -> ModelSummary = hub::get;
                 /// Writes a result in the form another program loads, reads it back and compares it.
                 export(ExportRequest, WorkProgress) -> Export = export::export;
                 /// Writes an answer, piece by piece.

@@ -69,7 +69,7 @@ macro_rules! dispatch_bodies {
 
 mod bodies {
     use crate::wire::*;
-    use crate::{App, app, data, embedding, export, models, runs, serving, trying};
+    use crate::{App, app, data, embedding, export, hub, models, runs, serving, trying};
 
     crate::command_table!(dispatch_bodies);
 }

@@ -11,11 +11,12 @@ use lorikeet_jobs::train::{Plan, RecomputeChoice};
 use lorikeet_models::Architecture;
 use lorikeet_registry::{RunFilter, RunStatus};
 
+use crate::compatibility::{Kind, loads_in};
 use crate::counting::{Counted, limit};
 use crate::models::Measured;
 use crate::wanted::Wanted;
 use crate::wire::{
-    ApiError, DatasetKind, EstimateNote, LoadsIn, MemoryEstimate, Mend, Method, NoteLevel, RunEstimate, RunRequest,
+    ApiError, DatasetKind, EstimateNote, MemoryEstimate, Mend, Method, NoteLevel, RunEstimate, RunRequest,
     SettingValue, Task,
 };
 use crate::{App, data, settings};
@@ -74,11 +75,21 @@ pub(crate) fn of(app: &App, wanted: &Wanted, request: &RunRequest) -> Result<Run
         disk_bytes: checkpoint_bytes * n_checkpoints + adapter_bytes,
         n_checkpoints,
         adapter_bytes,
-        loads_in: loads_in(wanted),
+        loads_in: loads_in(result_kind(wanted)),
         notes: notes(wanted, &counted, &memory),
         settings: settings::values(&serde_json::to_value(plan.settings.to_values()).unwrap_or_default()),
         n_queued: app.registry().runs().count(&queued)?,
     })
+}
+
+/// What decides where the result loads.
+fn result_kind(wanted: &Wanted) -> Kind<'_> {
+    Kind {
+        family: &wanted.config.model_type,
+        method: wanted.method,
+        is_dora: wanted.settings.dora,
+        labels: wanted.task == Task::Classify,
+    }
 }
 
 fn basis(n_runs: u64) -> String {
@@ -178,30 +189,6 @@ fn memory(wanted: &Wanted, counted: &Counted, n_trainable: u64) -> MemoryEstimat
         trainable_bytes,
         batch_bytes,
         available_bytes: crate::app::memory_available(),
-    }
-}
-
-/// Where the result will load, by the conventions of the programs.
-fn loads_in(wanted: &Wanted) -> Vec<LoadsIn> {
-    let says = |program: &str, loads: bool, why: Option<&str>| LoadsIn {
-        program: program.to_owned(),
-        loads,
-        why: why.map(str::to_owned),
-    };
-    let convert = Some("after a conversion to GGUF");
-    match (wanted.method, wanted.task) {
-        (Method::Lora, Task::Causal) => vec![
-            says("PEFT", true, None),
-            says("vLLM", true, None),
-            says("llama.cpp", false, convert),
-            says("Ollama", false, convert),
-            says("LM Studio", false, convert),
-            says("MLX", false, Some("after a conversion to its own names")),
-        ],
-        (Method::Lora, Task::Classify) => {
-            vec![says("PEFT", true, None), says("vLLM", false, Some("it does not serve classifiers with adapters"))]
-        }
-        (Method::Full, _) => vec![says("Transformers", true, None), says("vLLM", wanted.task == Task::Causal, None)],
     }
 }
 

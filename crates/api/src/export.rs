@@ -2,19 +2,22 @@
 //! was made of, described, and only then put where it was asked for.
 
 mod card;
+mod modelfile;
 mod probe;
 
 use std::path::{Path, PathBuf};
 
 use lorikeet_jobs::train::ResultInfo;
 use lorikeet_jobs::{Comparison, ExportForm as Form, ExportJob, export as write};
+use lorikeet_models::gguf::GgufRecipe;
 use lorikeet_models::{AdapterFiles, AdapterForm, ModelConfig, Precision};
 
 use crate::failure::{invalid, io};
 use crate::library::check_free;
 use crate::wanted::RunResult;
 use crate::wire::{
-    ApiError, ErrorCode, Export, ExportComparison, ExportFile, ExportForm, ExportPrecision, ExportRequest, WorkProgress,
+    ApiError, ErrorCode, Export, ExportComparison, ExportFile, ExportForm, ExportPrecision, ExportQuantization,
+    ExportRequest, WorkProgress,
 };
 use crate::{App, places};
 
@@ -36,13 +39,13 @@ pub fn export(
 ) -> Result<Export, ApiError> {
     let found = Found::find(app, &request)?;
     let form = form(request.to);
-    refuse(&found, form)?;
+    refuse(&found, &request, form)?;
     let target = match &request.output {
         Some(given) => places::expand(given)?,
         None => app.home().join("exports").join(format!(
             "{}-{}",
             lorikeet_registry::slug(&found.name, "model"),
-            form.name()
+            word(request.to)
         )),
     };
     check_free(&target)?;
@@ -56,12 +59,18 @@ pub fn export(
         base_name: found.base_name.clone(),
         labels: found.info.as_ref().map(|info| info.labels.clone()).unwrap_or_default(),
         precision: request.precision.map(precision),
+        recipe: recipe(&request, &found.base)?,
         probe: probe::tokens(app, &found.base, found.info.as_ref())?,
         folder: beside.path().to_owned(),
     };
+    let unit = if form == Form::Gguf { "weights" } else { "bytes" };
     let compared =
-        write(&job, &mut |done, total| sink(WorkProgress { unit: "bytes".to_owned(), done, total: Some(total) }))?;
-    describe(&found, form, &compared, beside.path())?;
+        write(&job, &mut |done, total| sink(WorkProgress { unit: unit.to_owned(), done, total: Some(total) }))?;
+    let notes = match request.to {
+        ExportForm::Ollama => modelfile::write(&found.base, beside.path())?,
+        _ => Vec::new(),
+    };
+    describe(&found, &job, &compared, beside.path())?;
     let files = files(beside.path())?;
     if target.exists() {
         std::fs::remove_dir_all(&target).map_err(io("replace", &target))?;
@@ -74,7 +83,8 @@ pub fn export(
         n_bytes: files.iter().map(|file| file.n_bytes).sum(),
         files,
         comparison: comparison(&compared),
-        use_it: card::use_it(form, &target, &found.base_name),
+        use_it: card::use_it(request.to, &target, &found.base_name),
+        notes,
     })
 }
 
@@ -82,8 +92,37 @@ fn form(asked: ExportForm) -> Form {
     match asked {
         ExportForm::Peft => Form::Peft,
         ExportForm::Merged => Form::Merged,
+        ExportForm::Gguf | ExportForm::Ollama => Form::Gguf,
+        ExportForm::GgufAdapter => Form::GgufAdapter,
         ExportForm::Mlx => Form::Mlx,
     }
+}
+
+/// As a command line spells it.
+fn word(asked: ExportForm) -> &'static str {
+    if asked == ExportForm::Ollama { "ollama" } else { form(asked).name() }
+}
+
+/// How a GGUF file is stored: as asked, else in 16-bit floats of the base's kind.
+fn recipe(request: &ExportRequest, base: &Path) -> Result<GgufRecipe, ApiError> {
+    if let Some(quantize) = request.quantize {
+        return Ok(match quantize {
+            ExportQuantization::Q8_0 => GgufRecipe::Q8_0,
+            ExportQuantization::Q6K => GgufRecipe::Q6K,
+            ExportQuantization::Q5KM => GgufRecipe::Q5KM,
+            ExportQuantization::Q4KM => GgufRecipe::Q4KM,
+            ExportQuantization::Q4_0 => GgufRecipe::Q4_0,
+        });
+    }
+    let raw = ModelConfig::read(base, None)?.raw;
+    let is_bf16 = ["dtype", "torch_dtype"].iter().any(|key| raw.get(*key).is_some_and(|kind| kind == "bfloat16"));
+    Ok(match request.precision {
+        Some(ExportPrecision::F32) => GgufRecipe::F32,
+        Some(ExportPrecision::F16) => GgufRecipe::F16,
+        Some(ExportPrecision::Bf16) => GgufRecipe::Bf16,
+        None if is_bf16 => GgufRecipe::Bf16,
+        None => GgufRecipe::F16,
+    })
 }
 
 fn precision(asked: ExportPrecision) -> Precision {
@@ -133,25 +172,34 @@ impl Found {
 }
 
 /// What cannot be written in a form, said before anything is read.
-fn refuse(found: &Found, form: Form) -> Result<(), ApiError> {
+fn refuse(found: &Found, request: &ExportRequest, form: Form) -> Result<(), ApiError> {
     let unsupported = |message: String, hint: &str| Err(ApiError::new(ErrorCode::Unsupported, message).with_hint(hint));
     if form.is_adapter() && found.adapter.is_none() {
         let message = format!("`{}` is a whole model and has no adapter to export", found.name);
-        return Err(invalid(message).with_hint("export it as `merged`"));
+        return Err(invalid(message).with_hint("export it as `merged` or `gguf`"));
+    }
+    if request.quantize.is_some() && form != Form::Gguf {
+        let message = format!("the form `{}` has no quantised weights", word(request.to));
+        return Err(invalid(message).with_hint("leave `quantize` out, or export as `gguf` or `ollama`"));
+    }
+    if form == Form::Merged && !found.base.join("config.json").is_file() {
+        let message =
+            format!("the base `{}` is a GGUF file, without the files of a model folder", found.base.display());
+        return unsupported(message, "export it as `gguf`");
     }
     let config = ModelConfig::read(&found.base, None)?;
     let writes = config.task() == lorikeet_models::Task::Causal;
     if !writes && !matches!(form, Form::Peft | Form::Merged) {
-        let (family, form) = (&config.model_type, form.name());
+        let (family, form) = (&config.model_type, word(request.to));
         let message = format!("a `{family}` model gives labels and has no place in the form `{form}`");
         return unsupported(message, "export it as `peft` or `merged`");
     }
     Ok(())
 }
 
-fn describe(found: &Found, form: Form, compared: &Comparison, folder: &Path) -> Result<(), ApiError> {
+fn describe(found: &Found, job: &ExportJob, compared: &Comparison, folder: &Path) -> Result<(), ApiError> {
     let source = found.adapter.as_deref().unwrap_or(&found.base);
-    let card = card::text(&card::Made { found, form, compared }, source)?;
+    let card = card::text(&card::Made { found, form: job.form, recipe: job.recipe, compared }, source)?;
     lorikeet_models::write_file(&folder.join("README.md"), card.as_bytes())?;
     // Labels and the longest text travel along, for whoever uses the export here.
     let noted = source.join("lorikeet.json");

@@ -6,6 +6,7 @@
 pub mod app;
 pub mod bindings;
 pub mod commands;
+mod compatibility;
 mod counting;
 pub mod data;
 pub(crate) mod dispatch;
@@ -14,6 +15,7 @@ pub mod embedding;
 mod estimate;
 pub mod export;
 mod failure;
+pub mod hub;
 mod library;
 mod loaded;
 pub mod models;
@@ -33,6 +35,7 @@ pub mod wire;
 
 pub use app::App;
 pub use bindings::bindings;
+pub use compatibility::document as compatibility;
 pub use dispatch::{dispatch, dispatch_stream};
 pub use lorikeet_jobs::Scope;
 pub use served::Served;

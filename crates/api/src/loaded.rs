@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lorikeet_data::Tokenizer;
 use lorikeet_jobs::train::{DeviceChoice, ResultInfo, Settings};
 use lorikeet_jobs::{Executor, Place, Source, open};
-use lorikeet_models::{ModelConfig, Task};
+use lorikeet_models::{AdapterForm, ModelConfig, Task};
 
 use crate::wanted::RunResult;
 use crate::wire::{ApiError, ErrorCode};
@@ -73,7 +73,7 @@ impl Parts {
             return Ok(Parts { folder, adapter: None, info });
         };
         let path = places::expand(adapter)?;
-        let (result, run) = match path.is_dir() {
+        let (result, run) = match path.is_dir() || AdapterForm::of(&path).is_some() {
             true => (path, None),
             false if places::is_path_like(adapter) => {
                 let message = format!("there is no adapter at `{}`", path.display());
@@ -85,7 +85,7 @@ impl Parts {
             }
         };
         let info = ResultInfo::read(&result)?.or_else(|| run.as_ref().map(|row| labels_of(app, row)));
-        if result.join("adapter_config.json").is_file() {
+        if AdapterForm::of(&result).is_some() {
             return Ok(Parts { folder, adapter: Some(result), info });
         }
         // The result of training all weights takes the base's place; its tokenizer is that of the base.

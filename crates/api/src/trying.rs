@@ -217,7 +217,7 @@ fn measure(
     })
 }
 
-/// Whether a folder holds a PEFT adapter.
+/// Whether an adapter lies there, in any form that is read.
 pub fn is_adapter(folder: &Path) -> bool {
-    folder.join("adapter_config.json").is_file()
+    lorikeet_models::AdapterForm::of(folder).is_some()
 }

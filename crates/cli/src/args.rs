@@ -69,8 +69,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Let other programs on this computer use a model over HTTP
     Serve(ServeArgs),
-    /// See the base models and register folders
-    #[command(subcommand)]
+    /// See the base models, register folders, bring models from a hub
+    #[command(subcommand, alias = "model")]
     Models(ModelsCommand),
     /// Say what Lorikeet runs on, where it keeps things, and what is missing
     Doctor,

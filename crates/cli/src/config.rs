@@ -1,5 +1,8 @@
 //! `--config FILE.yaml`: the flags of `train` as a file, with the same keys. An unknown key is refused with the nearest known
-//! one. Knows names and kinds of values; what a setting takes is judged where it is declared.
+//! one. Knows names and kinds of values; what a setting takes is judged where it is declared. Files written for mlx-lm or
+//! Axolotl are told by their keys and read as well.
+
+mod foreign;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -22,6 +25,10 @@ pub struct Config {
     pub method: Option<Method>,
     /// Values of settings by name.
     pub settings: BTreeMap<String, SettingValue>,
+    /// Adapters only on so many last layers, as mlx-lm says it.
+    pub last_layers: Option<u64>,
+    /// What to say about a file of another trainer: its keys that have no counterpart.
+    pub note: Option<String>,
 }
 
 impl Config {
@@ -46,8 +53,13 @@ impl Config {
         let refused = |what: String| Failure::words(format!("`{file}` {what}"));
         let pairs: Option<BTreeMap<String, Value>> = serde_norway::from_str(text)
             .map_err(|error| refused(format!("is no list of settings in YAML: {error}")))?;
-        let mut config = Config::default();
-        for (key, value) in pairs.unwrap_or_default() {
+        let (mut config, mut pairs) = (Config::default(), pairs.unwrap_or_default());
+        if let Some(foreign) = foreign::translate(&pairs, &Path::is_file) {
+            config.last_layers = foreign.last_layers;
+            config.note = note(&foreign, file);
+            pairs = foreign.keys;
+        }
+        for (key, value) in pairs {
             config.take(&key, value, file)?;
         }
         Ok(config)
@@ -79,6 +91,17 @@ impl Config {
         self.settings.insert(key.to_owned(), value);
         Ok(())
     }
+}
+
+/// What a person should know of a file of another trainer.
+fn note(foreign: &foreign::Translated, file: &str) -> Option<String> {
+    let left = foreign.left.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    (!left.is_empty()).then(|| {
+        format!(
+            "`{file}` is a file of {}; these of its keys have no counterpart and are left out: {left}",
+            foreign.trainer
+        )
+    })
 }
 
 /// Nobody declared that key.

@@ -32,12 +32,20 @@ fn describe(command: &mut Command, name: &str, text: &mut String) {
 
 #[test]
 fn the_committed_reference_is_current() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
-    let made = reference();
+    is_current("cli.md", reference());
+}
+
+#[test]
+fn the_committed_compatibility_reference_is_current() {
+    is_current("compatibility.md", lorikeet_api::compatibility());
+}
+
+fn is_current(name: &str, made: String) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     if env::var("LORIKEET_REFERENCE").is_ok_and(|value| value == "write") {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &made).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
-    assert!(committed == made, "docs/cli.md is not current: run `cargo xtask docs`");
+    assert!(committed == made, "docs/{name} is not current: run `cargo xtask docs`");
 }

@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use lorikeet_models::export::{Merged, write_mlx, write_peft};
+use lorikeet_data::gguf_vocabulary;
+use lorikeet_models::export::{Merged, write_gguf_adapter, write_mlx, write_peft};
+use lorikeet_models::gguf::GgufRecipe;
 use lorikeet_models::{
     AdapterFiles, Backend, Fused, Model, ModelConfig, ModelFiles, Precision, Tokens, copy_companions,
 };
@@ -18,26 +20,38 @@ pub enum ExportForm {
     Peft,
     /// A whole model as safetensors, the adapter added to its weights.
     Merged,
+    /// A whole model as a GGUF file.
+    Gguf,
+    /// An adapter as a GGUF file.
+    GgufAdapter,
     /// An MLX adapter folder.
     Mlx,
 }
 
+/// The file of a whole model.
+pub const GGUF_MODEL: &str = "model.gguf";
+/// The file of an adapter.
+pub const GGUF_ADAPTER: &str = "adapter.gguf";
+
 impl ExportForm {
     /// Every form, in the order of a list.
-    pub const ALL: [ExportForm; 3] = [ExportForm::Peft, ExportForm::Merged, ExportForm::Mlx];
+    pub const ALL: [ExportForm; 5] =
+        [ExportForm::Peft, ExportForm::Merged, ExportForm::Gguf, ExportForm::GgufAdapter, ExportForm::Mlx];
 
     /// As a command line spells it.
     pub const fn name(self) -> &'static str {
         match self {
             ExportForm::Peft => "peft",
             ExportForm::Merged => "merged",
+            ExportForm::Gguf => "gguf",
+            ExportForm::GgufAdapter => "gguf-adapter",
             ExportForm::Mlx => "mlx",
         }
     }
 
     /// Whether it stands beside the base, which is loaded with it.
     pub const fn is_adapter(self) -> bool {
-        matches!(self, ExportForm::Peft | ExportForm::Mlx)
+        matches!(self, ExportForm::Peft | ExportForm::GgufAdapter | ExportForm::Mlx)
     }
 }
 
@@ -56,6 +70,8 @@ pub struct ExportJob {
     pub labels: Vec<String>,
     /// Number format of whole weights; each keeps its own where none is given.
     pub precision: Option<Precision>,
+    /// How a GGUF file is quantised.
+    pub recipe: GgufRecipe,
     /// Rows that both are asked.
     pub probe: Tokens,
     /// An empty folder.
@@ -84,30 +100,15 @@ pub struct Comparison {
 pub fn export(job: &ExportJob, tell: &mut dyn FnMut(u64, u64) -> bool) -> Result<Comparison, Failure> {
     let backend = Fused::new(threads_or_all(None))?;
     let expected = logits(&backend, job.adapter.as_deref(), &job.base, &job.probe)?;
-    let adapter = || match &job.adapter {
-        Some(path) => Ok(AdapterFiles::open(path)?),
-        None => Err(no_adapter(job)),
+    let (model, adapter) = if job.form.is_adapter() {
+        write_adapter(job)?;
+        (job.base.as_path(), Some(job.folder.as_path()))
+    } else {
+        write_model(job, &backend, tell)?;
+        (job.folder.as_path(), None)
     };
-    let tolerance = match job.form {
-        ExportForm::Peft => {
-            write_peft(&adapter()?, &job.folder)?;
-            copy_companions(&job.base, &job.folder)?;
-            EXACT
-        }
-        ExportForm::Mlx => {
-            write_mlx(&adapter()?, &ModelConfig::read(&job.base, None)?, &job.base_name, &job.folder)?;
-            EXACT
-        }
-        ExportForm::Merged => {
-            let merged = Merged::open(backend.clone(), &job.base, job.adapter.as_deref())?;
-            merged.write(&job.folder, job.precision, &job.labels, tell)?;
-            written_tolerance(&job.folder)?
-        }
-    };
-    let found = match job.form {
-        form if form.is_adapter() => logits(&backend, Some(&job.folder), &job.base, &job.probe)?,
-        _ => logits(&backend, None, &job.folder, &job.probe)?,
-    };
+    let found = logits(&backend, adapter, model, &job.probe)?;
+    let tolerance = if job.form.is_adapter() { EXACT } else { written_tolerance(&job.folder)? };
     let compared = Comparison::of(&expected, &found, tolerance);
     match compared.is_close() {
         true => Ok(compared),
@@ -125,6 +126,33 @@ pub fn export(job: &ExportJob, tell: &mut dyn FnMut(u64, u64) -> bool) -> Result
     }
 }
 
+fn write_adapter(job: &ExportJob) -> Result<(), Failure> {
+    let path = job.adapter.as_deref().ok_or_else(|| no_adapter(job))?;
+    let config = ModelConfig::read(&job.base, None)?;
+    let adapter = AdapterFiles::open(path)?.over(&config)?;
+    match job.form {
+        ExportForm::Mlx => write_mlx(&adapter, &config, &job.base_name, &job.folder)?,
+        ExportForm::GgufAdapter => {
+            write_gguf_adapter(&adapter, &config, &job.base_name, &job.folder.join(GGUF_ADAPTER))?;
+        }
+        _ => {
+            write_peft(&adapter, &job.folder)?;
+            copy_companions(&job.base, &job.folder)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_model(job: &ExportJob, backend: &Fused, tell: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), Failure> {
+    let merged = Merged::open(backend.clone(), &job.base, job.adapter.as_deref())?;
+    if job.form == ExportForm::Gguf {
+        let fields = gguf_vocabulary(&job.base, merged.config().vocabulary())?;
+        merged.write_gguf(&job.folder.join(GGUF_MODEL), job.recipe, fields, tell)?;
+        return Ok(());
+    }
+    Ok(merged.write(&job.folder, job.precision, &job.labels, tell)?)
+}
+
 fn no_adapter(job: &ExportJob) -> Failure {
     let message = format!("`{}` is a whole model and has no adapter to export", job.base.display());
     Failure::new(codes::INVALID_REQUEST, message).with_hint("export it as `merged`")
@@ -133,8 +161,9 @@ fn no_adapter(job: &ExportJob) -> Failure {
 /// For 32-bit numbers: other orders of the same sums.
 const EXACT: f64 = 1e-4;
 
-/// What weights written to `folder` may differ by, for their narrowest format: its unit of least precision (2⁻¹¹ and 2⁻⁸),
-/// summed over the layers of a deep model.
+/// What weights written to `folder` may differ by, for their narrowest format: about its own rounding error (2⁻¹¹, 2⁻⁸, and so
+/// on) times what the layers of a deep model make of it. It tells a file that is wrong from one that is coarse; how coarse it
+/// is, the comparison says.
 fn written_tolerance(folder: &Path) -> Result<f64, Failure> {
     let files = ModelFiles::open(folder)?;
     let names: Vec<String> = files.names().map(str::to_owned).collect();
@@ -143,8 +172,11 @@ fn written_tolerance(folder: &Path) -> Result<f64, Failure> {
         let precision = files.matrix(&name)?.map(|matrix| matrix.precision());
         widest = widest.max(match precision {
             Some(Precision::F16) => 0.01,
-            Some(Precision::Bf16) => 0.05,
-            _ => EXACT,
+            Some(Precision::Bf16 | Precision::Q8_0) => 0.05,
+            Some(Precision::Q6K) => 0.15,
+            Some(Precision::Q5_0 | Precision::Q5_1 | Precision::Q5K) => 0.3,
+            Some(Precision::Q4_0 | Precision::Q4_1 | Precision::Q4K) => 0.6,
+            Some(Precision::F32) | None => EXACT,
         });
     }
     Ok(widest)

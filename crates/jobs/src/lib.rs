@@ -24,7 +24,7 @@ mod worker;
 pub use device::{Place, devices};
 pub use event::{RunEvent, What};
 pub use executor::{Executor, Source, open};
-pub use export::{Comparison, ExportForm, ExportJob, export};
+pub use export::{Comparison, ExportForm, ExportJob, GGUF_ADAPTER, GGUF_MODEL, export};
 pub use failure::{Failure, codes};
 pub use figures::Figures;
 pub use follow::recorded_since;

@@ -1,18 +1,27 @@
-//! An adapter as it lies on disk, in any of the forms people have: a folder of PEFT's, or one of MLX's. Whatever the form, it
-//! is handed on in PEFT's names and shapes, so that nothing above this file knows more than one.
+//! An adapter as it lies on disk, in any of the forms people have: a folder of PEFT's, one of MLX's, or a GGUF file. Whatever
+//! the form, it is handed on in PEFT's names and shapes, so that nothing above this file knows more than one.
 //!
 //! MLX keeps both halves transposed, `lora_a` (in, R) and `lora_b` (R, out), and multiplies by `scale` as it stands; PEFT
-//! keeps A (R, in) and B (out, R) and multiplies by alpha / R.
+//! keeps A (R, in) and B (out, R) and multiplies by alpha / R. GGUF has one alpha for all, divides by each module's own rank,
+//! and keeps the rows of B in the order it keeps the base's.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use lorikeet_gguf::{Header, Mapped, Value as Field, locate};
+use lorikeet_kernels::HostMatrix;
 
 use serde_json::{Map, Value};
 
-use crate::{AdapterConfig, LoraSpec, Matcher, ModelError, ModelFiles, Result, Targets, names::PEFT_PREFIX};
+use crate::{
+    AdapterConfig, Architecture, LoraSpec, Matcher, ModelConfig, ModelError, ModelFiles, Result, Targets,
+    gguf::{self, Change, GgufNames},
+    names::PEFT_PREFIX,
+};
 
 /// PEFT's file of settings, and MLX's.
 const CONFIG: &str = "adapter_config.json";
@@ -30,15 +39,20 @@ pub enum AdapterForm {
     Peft,
     /// `adapter_config.json` with `adapters.safetensors`.
     Mlx,
+    /// A GGUF file that says it is an adapter.
+    Gguf,
 }
 
 impl AdapterForm {
     /// The form of what lies at `path`; `None` where that is no adapter.
     pub fn of(path: &Path) -> Option<Self> {
-        if !path.join(CONFIG).is_file() {
-            return None;
+        if path.join(CONFIG).is_file() {
+            return Some(if path.join(MLX_WEIGHTS).is_file() { AdapterForm::Mlx } else { AdapterForm::Peft });
         }
-        Some(if path.join(MLX_WEIGHTS).is_file() { AdapterForm::Mlx } else { AdapterForm::Peft })
+        let file = locate(path).ok().flatten().filter(|file| file.extension().is_some_and(|end| end == "gguf"))?;
+        let mapped = Mapped::open(&file).ok()?;
+        let is_adapter = mapped.header().ok()?.text("general.type") == Some("adapter");
+        is_adapter.then_some(AdapterForm::Gguf)
     }
 }
 
@@ -63,6 +77,8 @@ pub struct AdapterFiles {
     /// Its tensors by PEFT's names.
     pub tensors: BTreeMap<String, AdapterTensor>,
     matcher: Matcher,
+    /// Names of those whose rows are still in GGUF's order, which takes the base's size of a head to undo.
+    paired: BTreeSet<String>,
 }
 
 impl AdapterFiles {
@@ -74,6 +90,7 @@ impl AdapterFiles {
         match AdapterForm::of(path) {
             Some(AdapterForm::Peft) => Self::peft(path),
             Some(AdapterForm::Mlx) => Self::mlx(path),
+            Some(AdapterForm::Gguf) => Self::gguf(path),
             None => Err(ModelError::NoAdapter { path: path.to_owned() }),
         }
     }
@@ -86,8 +103,7 @@ impl AdapterFiles {
             return Err(ModelError::AdapterFeature { path: path.to_owned(), feature });
         }
         let tensors = read_all(&ModelFiles::open_file(&weights)?)?;
-        let matcher = config.lora.matcher()?;
-        Ok(Self { path: path.to_owned(), form: AdapterForm::Peft, config, tensors, matcher })
+        Self::whole_of(path, AdapterForm::Peft, config, tensors)
     }
 
     fn mlx(path: &Path) -> Result<Self> {
@@ -114,8 +130,54 @@ impl AdapterFiles {
             found.insert(key, tensor.transposed());
         }
         let config = described(path, base, &found, |_| scale)?;
+        Self::whole_of(path, AdapterForm::Mlx, config, found)
+    }
+
+    fn gguf(path: &Path) -> Result<Self> {
+        let file = locate(path)?.unwrap_or_else(|| path.to_owned());
+        let mapped = Arc::new(Mapped::open(&file)?);
+        let header = mapped.header()?;
+        let refused = |feature: String| ModelError::AdapterFeature { path: file.clone(), feature };
+        match header.text("adapter.type") {
+            Some("lora") => {}
+            other => return Err(refused(format!("adapter.type: {}", other.unwrap_or("none")))),
+        }
+        let alpha = header.get("adapter.lora.alpha").and_then(Field::as_f64);
+        let alpha = alpha.ok_or_else(|| refused("no adapter.lora.alpha".to_owned()))?;
+        let (tensors, paired) = gguf_tensors(&file, &mapped, &header)?;
+        let base = header.text("general.base_model.0.name").unwrap_or_default().to_owned();
+        let config = described(path, base, &tensors, |rank| alpha / rank as f64)?;
+        Ok(Self { paired, ..Self::whole_of(path, AdapterForm::Gguf, config, tensors)? })
+    }
+
+    /// The same with every row where the base that `config` describes has it.
+    ///
+    /// # Errors
+    /// Where the rows are not whole heads of that base.
+    pub fn over(mut self, config: &ModelConfig) -> Result<Self> {
+        let Architecture::Decoder(spec) = &config.architecture else { return Ok(self) };
+        for name in std::mem::take(&mut self.paired) {
+            let Some(tensor) = self.tensors.get_mut(&name) else { continue };
+            let (rows, columns) = tensor.rows_and_columns();
+            let stored = HostMatrix::from_f32(&tensor.numbers, rows, columns)?;
+            let mismatch = || ModelError::AdapterMismatch {
+                path: self.path.clone(),
+                reason: format!("the rows of `{name}` are not whole heads of {}", spec.head_dim),
+            };
+            let ordered = Change::Pairs.into_hugging_face(stored, spec.head_dim).map_err(|_| mismatch())?;
+            tensor.numbers = ordered.to_f32();
+        }
+        Ok(self)
+    }
+
+    fn whole_of(
+        path: &Path,
+        form: AdapterForm,
+        config: AdapterConfig,
+        tensors: BTreeMap<String, AdapterTensor>,
+    ) -> Result<Self> {
         let matcher = config.lora.matcher()?;
-        Ok(Self { path: path.to_owned(), form: AdapterForm::Mlx, config, tensors: found, matcher })
+        Ok(Self { path: path.to_owned(), form, config, tensors, paired: BTreeSet::new(), matcher })
     }
 
     /// The modules with a low-rank update, with A and B of each.
@@ -180,6 +242,40 @@ impl AdapterTensor {
 /// Rows for columns.
 pub(crate) fn transpose(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|c| (0..rows).map(move |r| numbers[r * columns + c])).collect()
+}
+
+/// The tensors of a GGUF adapter by PEFT's names, and which of them are in GGUF's order of rows.
+fn gguf_tensors(
+    path: &Path,
+    file: &Arc<Mapped>,
+    header: &Header<'_>,
+) -> Result<(BTreeMap<String, AdapterTensor>, BTreeSet<String>)> {
+    let names = GgufNames::of_file(header)?;
+    let (mut tensors, mut paired) = (BTreeMap::new(), BTreeSet::new());
+    for info in &header.tensors {
+        let bad = |reason: String| ModelError::BadGguf { path: path.to_owned(), reason };
+        let parts = info.name.rsplit_once('.').and_then(|(base, half)| Some((base, half_of(half)?)));
+        let found = parts.and_then(|(base, half)| Some((names.to_hugging_face(base)?, half)));
+        let Some(((base, change), half)) = found else {
+            return Err(bad(format!("`{}` belongs to no module that is known", info.name)));
+        };
+        let precision =
+            gguf::precision_of(info.format).map_err(|format| bad(format!("`{}` is {format}", info.name)))?;
+        let [rows, columns] = info.dims.as_slice() else {
+            return Err(bad(format!("`{}` is no matrix", info.name)));
+        };
+        let n_bytes = precision.row_bytes(*columns).and_then(|n| n.checked_mul(*rows));
+        let end = n_bytes.and_then(|n| info.start.checked_add(n)).filter(|end| *end <= (**file).as_ref().len());
+        let end = end.ok_or_else(|| bad(format!("`{}` does not lie in the file", info.name)))?;
+        let matrix = HostMatrix::new(file.clone(), info.start..end, precision, *rows, *columns)?;
+        let module = base.strip_suffix(".weight").unwrap_or(&base);
+        let name = format!("{PEFT_PREFIX}{module}.{half}.weight");
+        if half == "lora_B" && change == Change::Pairs {
+            paired.insert(name.clone());
+        }
+        tensors.insert(name, AdapterTensor { dims: info.dims.clone(), numbers: matrix.to_f32() });
+    }
+    Ok((tensors, paired))
 }
 
 fn read_all(files: &ModelFiles) -> Result<BTreeMap<String, AdapterTensor>> {

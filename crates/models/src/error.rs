@@ -135,7 +135,7 @@ pub enum ModelError {
         found: String,
     },
     /// A place without an adapter.
-    #[error("`{}` holds no adapter: expected `adapter_config.json` with `adapter_model.safetensors` (PEFT) or `adapters.safetensors` (MLX)", path.display())]
+    #[error("`{}` holds no adapter: expected `adapter_config.json` with `adapter_model.safetensors` (PEFT) or `adapters.safetensors` (MLX), or a GGUF adapter", path.display())]
     NoAdapter {
         /// The place.
         path: PathBuf,

@@ -108,8 +108,9 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// As [`Model::open`], and where the adapter does not fit.
     pub fn open_with_adapter(backend: B, folder: &Path, adapter: &Path) -> Result<Self> {
-        let read = AdapterFiles::open(adapter)?;
-        let config = ModelConfig::read(folder, None)?.adapted(&read);
+        let config = ModelConfig::read(folder, None)?;
+        let read = AdapterFiles::open(adapter)?.over(&config)?;
+        let config = config.adapted(&read);
         let source = WeightSource::Files(ModelFiles::open(folder)?);
         let mut model = Self::build(backend, config, &source, &Trainable::Lora(read.config.lora.clone()), 0)?;
         model.load_tensors(&read)?;
@@ -121,7 +122,7 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// [`ModelError::AdapterMismatch`] where one is missing, left over or of another shape.
     pub fn load_adapter(&mut self, folder: &Path) -> Result<()> {
-        self.load_tensors(&AdapterFiles::open(folder)?)
+        self.load_tensors(&AdapterFiles::open(folder)?.over(&self.config)?)
     }
 
     fn load_tensors(&mut self, adapter: &AdapterFiles) -> Result<()> {

@@ -12,11 +12,6 @@ pub(crate) fn base_prefixes(architecture: &Architecture) -> &'static [&'static s
     }
 }
 
-/// The first of [`base_prefixes`].
-pub(crate) fn base_prefix(architecture: &Architecture) -> &'static str {
-    base_prefixes(architecture).first().copied().unwrap_or_default()
-}
-
 /// Every name under which published files may hold what a class calls `name`.
 pub(crate) fn spellings(prefixes: &'static [&'static str], name: &str) -> Vec<String> {
     let (own, others) = prefixes.split_first().map_or(("", prefixes), |(own, others)| (*own, others));

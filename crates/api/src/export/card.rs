@@ -4,17 +4,19 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use lorikeet_jobs::{Comparison, ExportForm};
+use lorikeet_jobs::{Comparison, ExportForm, GGUF_ADAPTER, GGUF_MODEL};
+use lorikeet_models::gguf::GgufRecipe;
 use serde_norway::{Mapping, Value};
 
 use super::Found;
 use crate::failure::io;
-use crate::wire::{ApiError, ErrorCode};
+use crate::wire::{ApiError, ErrorCode, ExportForm as Asked};
 
 /// What a card tells of.
 pub(super) struct Made<'a> {
     pub found: &'a Found,
     pub form: ExportForm,
+    pub recipe: GgufRecipe,
     pub compared: &'a Comparison,
 }
 
@@ -64,6 +66,8 @@ fn front_matter(made: &Made<'_>, mut front: Mapping) -> Mapping {
     let (library, relation) = match made.form {
         ExportForm::Peft => ("peft", "adapter"),
         ExportForm::Mlx => ("mlx", "adapter"),
+        ExportForm::GgufAdapter => ("gguf", "adapter"),
+        ExportForm::Gguf => ("gguf", "quantized"),
         ExportForm::Merged => ("transformers", "finetune"),
     };
     front.insert("library_name".into(), library.into());
@@ -74,8 +78,8 @@ fn front_matter(made: &Made<'_>, mut front: Mapping) -> Mapping {
         front.insert("base_model_relation".into(), relation.into());
     }
     let mut tags: Vec<Value> = front.get("tags").and_then(Value::as_sequence).cloned().unwrap_or_default();
-    for tag in ["lorikeet", if made.form == ExportForm::Mlx { "mlx" } else { "" }] {
-        if !tag.is_empty() && !tags.contains(&tag.into()) {
+    for tag in ["lorikeet", library] {
+        if !tags.contains(&tag.into()) {
             tags.push(tag.into());
         }
     }
@@ -94,18 +98,27 @@ fn sentence(made: &Made<'_>) -> String {
             format!("`{base}` with the adapter added to its weights, in 32-bit floats, narrowed once at the end.")
         }
         (ExportForm::Merged, None) => "The whole model.".to_owned(),
+        (ExportForm::GgufAdapter, _) => format!("An adapter for `{base}` as a GGUF file, for llama.cpp."),
+        (ExportForm::Gguf, Some(_)) => format!(
+            "`{base}` with the adapter added to its weights in 32-bit floats, then stored once as `{}` in a GGUF file.",
+            made.recipe.name()
+        ),
+        (ExportForm::Gguf, None) => format!("The whole model, stored as `{}` in a GGUF file.", made.recipe.name()),
     }
 }
 
 /// The words that use the export elsewhere.
-pub(super) fn use_it(form: ExportForm, folder: &Path, base: &str) -> String {
+pub(super) fn use_it(form: Asked, folder: &Path, base: &str) -> String {
     let folder = folder.display();
     match form {
-        ExportForm::Peft => format!("PeftModel.from_pretrained(base, \"{folder}\") in Python, over `{base}`"),
-        ExportForm::Merged => {
+        Asked::Gguf => format!("llama-cli -m {folder}/{GGUF_MODEL}; LM Studio and llama-server load the same file"),
+        Asked::GgufAdapter => format!("llama-cli -m BASE.gguf --lora {folder}/{GGUF_ADAPTER}, with `{base}` as GGUF"),
+        Asked::Ollama => format!("ollama create NAME -f {folder}/Modelfile"),
+        Asked::Peft => format!("PeftModel.from_pretrained(base, \"{folder}\") in Python, over `{base}`"),
+        Asked::Merged => {
             format!("AutoModelForCausalLM.from_pretrained(\"{folder}\") in Python; vllm serve {folder}")
         }
-        ExportForm::Mlx => format!("mlx_lm.generate --model {base} --adapter-path {folder} --prompt …"),
+        Asked::Mlx => format!("mlx_lm.generate --model {base} --adapter-path {folder} --prompt …"),
     }
 }
 
@@ -131,7 +144,7 @@ mod tests {
                    model-index:\n- name: orders-1\n---\n\n# orders-1\n\nA LoRA adapter.\n";
         std::fs::write(folder.path().join("README.md"), old).unwrap();
         let found = found(true);
-        let made = Made { found: &found, form: ExportForm::Merged, compared: &compared };
+        let made = Made { found: &found, form: ExportForm::Merged, recipe: GgufRecipe::F16, compared: &compared };
         insta::assert_snapshot!(text(&made, folder.path()).unwrap(), @"
         ---
         library_name: transformers
@@ -139,6 +152,7 @@ mod tests {
         tags:
         - lorikeet
         - lora
+        - transformers
         datasets:
         - orders
         metrics:
@@ -168,7 +182,7 @@ mod tests {
     fn a_card_is_made_where_there_was_none() {
         let compared = Comparison { n_rows: 8, largest: 0.0, relative: 0.0, same_best: 1.0, tolerance: 1e-4 };
         let found = found(true);
-        let made = Made { found: &found, form: ExportForm::Mlx, compared: &compared };
+        let made = Made { found: &found, form: ExportForm::Mlx, recipe: GgufRecipe::F16, compared: &compared };
         let card = text(&made, Path::new("nowhere")).unwrap();
         assert!(
             card.starts_with("---\nlibrary_name: mlx\nbase_model: starter\nbase_model_relation: adapter\n"),

@@ -108,7 +108,7 @@ pub enum PathKind {
     Data,
     /// A folder with `config.json` and weights, or a weights file.
     Model,
-    /// A folder with `adapter_config.json`.
+    /// A folder of PEFT's or MLX's with `adapter_config.json`, or a GGUF adapter.
     Adapter,
     /// Something else.
     Other,

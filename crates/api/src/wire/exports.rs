@@ -11,8 +11,34 @@ pub enum ExportForm {
     Peft,
     /// A whole model as safetensors: transformers, vLLM, mlx-lm, and what converts from there.
     Merged,
+    /// A whole model as a GGUF file: llama.cpp, LM Studio, Ollama.
+    Gguf,
+    /// An adapter as a GGUF file: llama.cpp, over the same base.
+    GgufAdapter,
     /// An mlx-lm adapter folder.
     Mlx,
+    /// A GGUF file with the Modelfile that makes it an Ollama model.
+    Ollama,
+}
+
+/// How the weights of a GGUF file are stored in few bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub enum ExportQuantization {
+    /// 8 bits.
+    #[serde(rename = "q8_0")]
+    Q8_0,
+    /// 6 bits.
+    #[serde(rename = "q6_k")]
+    Q6K,
+    /// 5 bits, and 6 where it matters most.
+    #[serde(rename = "q5_k_m")]
+    Q5KM,
+    /// 4 bits, and 6 where it matters most.
+    #[serde(rename = "q4_k_m")]
+    Q4KM,
+    /// 4 bits, of the older kind.
+    #[serde(rename = "q4_0")]
+    Q4_0,
 }
 
 /// Number formats of whole weights.
@@ -40,6 +66,8 @@ pub struct ExportRequest {
     pub to: ExportForm,
     /// Number format of whole weights; as in the base if left out.
     pub precision: Option<ExportPrecision>,
+    /// How a GGUF file is quantised; not at all if left out.
+    pub quantize: Option<ExportQuantization>,
     /// Folder for the export; inside the data folder if left out.
     pub output: Option<String>,
 }
@@ -59,6 +87,8 @@ pub struct Export {
     pub comparison: ExportComparison,
     /// The words that use it elsewhere.
     pub use_it: String,
+    /// What to know about it, such as a chat template that could not be put into another language.
+    pub notes: Vec<String>,
 }
 
 /// A file of an export.

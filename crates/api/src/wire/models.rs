@@ -98,3 +98,61 @@ pub struct ModelDetails {
     /// The chat template, when it brings one.
     pub template: Option<super::TemplateInfo>,
 }
+
+/// Brings a model from a hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+#[ts(optional_fields)]
+pub struct ModelGetRequest {
+    /// Its name there: `OWNER/NAME`.
+    pub model: String,
+    /// A branch, a tag or a commit; the main branch if left out.
+    pub revision: Option<String>,
+    /// One GGUF file of several; the whole model if left out.
+    pub file: Option<String>,
+}
+
+/// How far a download is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct DownloadProgress {
+    /// The file that comes right now; empty while the hub is asked what there is.
+    pub file: String,
+    /// Files that are whole.
+    pub n_files: u64,
+    /// Files in all.
+    pub n_files_total: u64,
+    /// Bytes that are there, those of an earlier attempt included.
+    pub n_bytes: u64,
+    /// Bytes in all.
+    pub n_bytes_total: u64,
+}
+
+/// Where models come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct HubSettings {
+    /// The hub's address.
+    pub endpoint: String,
+    /// Whether a token is sent to it; the token itself is never shown.
+    pub has_token: bool,
+    /// Whether the token is the environment's (`HF_TOKEN`), which comes before the one that is set here.
+    pub from_environment: bool,
+}
+
+/// Changes where models come from. What is left out stays; an empty word goes back to the default, or to no token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+#[ts(optional_fields)]
+pub struct HubSettingsRequest {
+    /// The hub's address.
+    pub endpoint: Option<String>,
+    /// The token that is sent to it.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for HubSettingsRequest {
+    /// Without the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let token = self.token.as_ref().map(|_| "…");
+        f.debug_struct("HubSettingsRequest").field("endpoint", &self.endpoint).field("token", &token).finish()
+    }
+}

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use lorikeet_api::wire::{
-    ErrorCode, EvaluateRequest, ExportForm, ExportPrecision, ExportRequest, ModelAddRequest, RunIdRequest,
+    ErrorCode, EvaluateRequest, ExportForm, ExportPrecision, ExportQuantization, ExportRequest, ModelAddRequest,
+    RunIdRequest,
 };
 use lorikeet_api::{App, Scope, export, models, runs, trying};
 
@@ -12,7 +13,7 @@ use crate::support::{Bench, follow_all};
 
 fn request(source: &str, to: ExportForm, output: &Path) -> ExportRequest {
     let output = Some(output.display().to_string());
-    ExportRequest { source: source.into(), model: None, to, precision: None, output }
+    ExportRequest { source: source.into(), model: None, to, precision: None, quantize: None, output }
 }
 
 fn loss(app: &App, model: &str, adapter: Option<&str>) -> f64 {
@@ -46,6 +47,28 @@ fn a_run_goes_out_in_every_form_and_says_the_same() {
         };
         assert!((said - tuned).abs() < 1e-4, "{name}: {said} {tuned}");
     }
+    for (form, name) in
+        [(ExportForm::GgufAdapter, "gguf-adapter"), (ExportForm::Gguf, "gguf"), (ExportForm::Ollama, "ollama")]
+    {
+        let folder = out.path().join(name);
+        let mut asked = request(&run, form, &folder);
+        asked.quantize = (form == ExportForm::Ollama).then_some(ExportQuantization::Q8_0);
+        asked.precision = (form == ExportForm::Gguf).then_some(ExportPrecision::F32);
+        let made = export::export(&bench.app, asked, &mut |_| true).unwrap();
+        assert!(made.comparison.relative_difference <= made.comparison.tolerance, "{made:?}");
+        assert_eq!(made.notes, Vec::<String>::new());
+        let said = match form {
+            ExportForm::GgufAdapter => loss(&bench.app, "tiny", folder.join("adapter.gguf").to_str()),
+            _ => loss(&bench.app, folder.join("model.gguf").to_str().unwrap(), None),
+        };
+        let tolerance = if form == ExportForm::Ollama { 0.05 } else { 1e-4 };
+        assert!((said - tuned).abs() < tolerance, "{name}: {said} {tuned}");
+    }
+    let modelfile = fs::read_to_string(out.path().join("ollama/Modelfile")).unwrap();
+    assert!(
+        modelfile.starts_with("FROM ./model.gguf\nTEMPLATE \"\"\"") && modelfile.contains("PARAMETER stop"),
+        "{modelfile}"
+    );
     let has = |path: &str| out.path().join(path).is_file();
     assert!(has("merged/tokenizer.json") && has("merged/tokenizer_config.json") && has("merged/config.json"));
     assert!(has("peft/adapter_model.safetensors") && has("peft/tokenizer.json") && has("mlx/adapters.safetensors"));
@@ -54,7 +77,7 @@ fn a_run_goes_out_in_every_form_and_says_the_same() {
     export::export(&bench.app, foreign, &mut |_| true).unwrap();
     assert!((loss(&bench.app, "tiny", out.path().join("back").to_str()) - tuned).abs() < 1e-4);
     let left: Vec<_> = fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 4, "{left:?}");
+    assert_eq!(left.len(), 7, "{left:?}");
 }
 
 #[test]
@@ -63,7 +86,10 @@ fn what_cannot_be_exported_says_why_and_leaves_nothing() {
     let out = tempfile::tempdir().unwrap();
     let refused = |asked: ExportRequest| export::export(&bench.app, asked, &mut |_| true).unwrap_err();
     let error = refused(request("tiny", ExportForm::Mlx, &out.path().join("a")));
-    assert_eq!((error.code, error.hint.as_deref()), (ErrorCode::InvalidRequest, Some("export it as `merged`")));
+    assert_eq!(
+        (error.code, error.hint.as_deref()),
+        (ErrorCode::InvalidRequest, Some("export it as `merged` or `gguf`"))
+    );
     let error = refused(request("no-such-run", ExportForm::Peft, &out.path().join("b")));
     assert_eq!(error.code, ErrorCode::NotFound);
     fs::write(out.path().join("mine.txt"), "mine").unwrap();

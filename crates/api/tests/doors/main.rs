@@ -5,6 +5,7 @@
 mod ahead;
 mod errors;
 mod exports;
+mod hub;
 mod labels;
 mod life;
 mod ready;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lorikeet_api::wire::{ExportForm, ExportPrecision};
+use lorikeet_api::wire::{ExportForm, ExportPrecision, ExportQuantization};
 
 /// Flags of `export`.
 #[derive(Debug, Args)]
@@ -14,8 +14,9 @@ use lorikeet_api::wire::{ExportForm, ExportPrecision};
                   one that differs is thrown away. The tokenizer, the chat template and a model card travel along.",
     after_help = "Examples:\n  \
                   lorikeet export orders-1 --to merged -o ./orders            a whole model\n  \
+                  lorikeet export orders-1 --to ollama --quantize q4_k_m      for Ollama\n  \
                   lorikeet export ./adapter --model ./SmolLM2-135M --to mlx    for mlx-lm\n\n\
-                  JSON: folder, form, files, n_bytes, comparison, use_it"
+                  JSON: folder, form, files, n_bytes, comparison, use_it, notes"
 )]
 pub struct ExportArgs {
     /// A run, an adapter folder, or a model without an adapter
@@ -30,6 +31,9 @@ pub struct ExportArgs {
     /// Number format of whole weights [default: as in the base]
     #[arg(long, value_name = "FORMAT")]
     pub precision: Option<PrecisionWord>,
+    /// Store the weights of a GGUF file in few bits [default: 16-bit floats]
+    #[arg(long, value_name = "KIND")]
+    pub quantize: Option<QuantizationWord>,
     /// Folder for the export [default: inside the data folder]
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -42,8 +46,14 @@ pub enum FormWord {
     Peft,
     /// A whole model as safetensors: transformers, vLLM, mlx-lm
     Merged,
+    /// A whole model as a GGUF file: llama.cpp, LM Studio
+    Gguf,
+    /// An adapter as a GGUF file: llama.cpp
+    GgufAdapter,
     /// An mlx-lm adapter folder
     Mlx,
+    /// A GGUF file with a Modelfile: Ollama
+    Ollama,
 }
 
 impl From<FormWord> for ExportForm {
@@ -51,7 +61,10 @@ impl From<FormWord> for ExportForm {
         match word {
             FormWord::Peft => ExportForm::Peft,
             FormWord::Merged => ExportForm::Merged,
+            FormWord::Gguf => ExportForm::Gguf,
+            FormWord::GgufAdapter => ExportForm::GgufAdapter,
             FormWord::Mlx => ExportForm::Mlx,
+            FormWord::Ollama => ExportForm::Ollama,
         }
     }
 }
@@ -73,6 +86,38 @@ impl From<PrecisionWord> for ExportPrecision {
             PrecisionWord::F32 => ExportPrecision::F32,
             PrecisionWord::F16 => ExportPrecision::F16,
             PrecisionWord::Bf16 => ExportPrecision::Bf16,
+        }
+    }
+}
+
+/// A kind of quantisation, as a word.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum QuantizationWord {
+    /// 8 bits
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// 6 bits
+    #[value(name = "q6_k")]
+    Q6K,
+    /// 5 bits, and 6 where it matters most
+    #[value(name = "q5_k_m")]
+    Q5KM,
+    /// 4 bits, and 6 where it matters most
+    #[value(name = "q4_k_m")]
+    Q4KM,
+    /// 4 bits, of the older kind
+    #[value(name = "q4_0")]
+    Q4_0,
+}
+
+impl From<QuantizationWord> for ExportQuantization {
+    fn from(word: QuantizationWord) -> Self {
+        match word {
+            QuantizationWord::Q8_0 => ExportQuantization::Q8_0,
+            QuantizationWord::Q6K => ExportQuantization::Q6K,
+            QuantizationWord::Q5KM => ExportQuantization::Q5KM,
+            QuantizationWord::Q4KM => ExportQuantization::Q4KM,
+            QuantizationWord::Q4_0 => ExportQuantization::Q4_0,
         }
     }
 }

@@ -53,7 +53,8 @@ pub struct TrainArgs {
         value_name = "FILE.yaml",
         long_help = "Read settings and flags from a YAML file; flags override it. Keys are the flags' names with `_` for `-`: \
                      model, data, task, method, preset, validation, name, output, resume, and every setting. Every run saves \
-                     such a file in its folder, so that it can be repeated."
+                     such a file in its folder, so that it can be repeated. Files of mlx-lm and Axolotl are read too; their \
+                     keys that have no counterpart are named."
     )]
     pub config: Option<PathBuf>,
     /// Go on with a run that was stopped, interrupted or failed: its id or name

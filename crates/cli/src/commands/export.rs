@@ -12,6 +12,7 @@ pub fn run(session: &mut Session<'_>, args: ExportArgs) -> Result<(), Failure> {
         model: args.model.map(name_or_path).transpose()?,
         to: args.to.into(),
         precision: args.precision.map(Into::into),
+        quantize: args.quantize.map(Into::into),
         output: args.output.map(|folder| absolute(&folder)).transpose()?,
     };
     let mut bar: Option<WorkBar> = None;
@@ -27,7 +28,8 @@ pub fn run(session: &mut Session<'_>, args: ExportArgs) -> Result<(), Failure> {
 fn text(made: &Export) -> String {
     let c = &made.comparison;
     let files: Vec<&str> = made.files.iter().map(|file| file.name.as_str()).collect();
-    pairs(&[
+    let notes: String = made.notes.iter().map(|note| format!("note: {note}\n")).collect();
+    let facts = pairs(&[
         ("folder", made.folder.clone()),
         ("files", format!("{} ({})", files.join(", "), units::bytes(made.n_bytes))),
         (
@@ -41,7 +43,8 @@ fn text(made: &Export) -> String {
             ),
         ),
         ("use it", made.use_it.clone()),
-    ])
+    ]);
+    facts + &notes
 }
 
 #[cfg(test)]
@@ -68,6 +71,7 @@ mod tests {
                 same_best: 511.0 / 512.0,
             },
             use_it: "vllm serve /data/exports/orders-1-merged".into(),
+            notes: Vec::new(),
         };
         insta::assert_snapshot!(text(&made), @"
         folder     /data/exports/orders-1-merged

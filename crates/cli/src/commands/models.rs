@@ -1,11 +1,14 @@
 //! `lorikeet models …`: the bases that can be trained.
 
-use lorikeet_api::wire::{ModelAddRequest, ModelDetails, ModelRequest, ModelSource, ModelSummary, Nothing};
+use lorikeet_api::wire::{
+    ModelAddRequest, ModelDetails, ModelGetRequest, ModelRequest, ModelSource, ModelSummary, Nothing,
+};
 
 use super::{Session, absolute, data, name_or_path};
 use crate::{
     args::ModelsCommand,
     failure::Failure,
+    progress::WorkBar,
     table::{Edge, Table, pairs},
     units,
 };
@@ -22,12 +25,27 @@ pub fn run(session: &mut Session<'_>, command: ModelsCommand) -> Result<(), Fail
             let details = lorikeet_api::models::inspect(&session.app, request)?;
             session.printer.answer(&details, show)
         }
+        ModelsCommand::Get { model, revision, file } => get(session, ModelGetRequest { model, revision, file }),
         ModelsCommand::Add { folder, name } => {
             let request = ModelAddRequest { path: absolute(&folder)?, name };
             let model = lorikeet_api::models::add(&session.app, request)?;
             session.printer.answer(&model, |model| list(std::slice::from_ref(model)))
         }
     }
+}
+
+/// Downloads with a bar of all bytes; Ctrl-C stops, and the next time goes on from there.
+fn get(session: &mut Session<'_>, request: ModelGetRequest) -> Result<(), Failure> {
+    let mut bar = WorkBar::new("downloading", "bytes", session.printer.wants_json());
+    let interrupt = &session.interrupt;
+    let came = lorikeet_api::hub::get(&session.app, request, &mut |progress| {
+        if progress.n_files_total > 0 {
+            bar.set(progress.n_bytes, Some(progress.n_bytes_total));
+        }
+        !interrupt.is_set()
+    });
+    drop(bar);
+    session.printer.answer(&came?, |model| list(std::slice::from_ref(model)))
 }
 
 fn list(models: &[ModelSummary]) -> String {

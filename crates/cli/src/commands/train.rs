@@ -6,8 +6,8 @@ use std::path::Path;
 
 use lorikeet_api::Scope;
 use lorikeet_api::wire::{
-    ApiError, DataImportRequest, ErrorCode, NoteLevel, RunDetails, RunEstimate, RunEvent, RunEventKind,
-    RunFollowRequest, RunHistoryRequest, RunIdRequest, RunStatus, RunSummary, Task,
+    ApiError, DataImportRequest, ErrorCode, ModelRequest, NoteLevel, RunDetails, RunEstimate, RunEvent, RunEventKind,
+    RunFollowRequest, RunHistoryRequest, RunIdRequest, RunStatus, RunSummary, SettingValue, Task,
 };
 
 use self::wish::Wish;
@@ -24,7 +24,11 @@ use crate::{
 
 /// Trains, goes on with a run, or only says what a run would do.
 pub fn run(session: &mut Session<'_>, args: TrainArgs) -> Result<(), Failure> {
-    let config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    let mut config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    if let Some(note) = &config.note {
+        print::note(format!("note: {note}"));
+    }
+    count_layers(session, &args, &mut config)?;
     let only_estimate = args.dry_run;
     let wish = Wish::new(args, config)?;
     if let Some(run) = wish.resume.clone() {
@@ -50,6 +54,19 @@ pub fn run(session: &mut Session<'_>, args: TrainArgs) -> Result<(), Failure> {
         session.printer.line(format!("run {}", run.id))?;
     }
     follow(session, &run, None)
+}
+
+/// The last layers by their numbers, which takes the base to know.
+fn count_layers(session: &Session<'_>, args: &TrainArgs, config: &mut Config) -> Result<(), Failure> {
+    let model = args.model.clone().or_else(|| config.word("model"));
+    let (Some(last), Some(model)) = (config.last_layers, model) else { return Ok(()) };
+    let request = ModelRequest { model: super::name_or_path(model)? };
+    let n_layers = lorikeet_api::models::inspect(&session.app, request)?.n_layers;
+    if last < n_layers {
+        let layers = SettingValue::List(vec![format!("{}-{}", n_layers - last, n_layers - 1)]);
+        config.settings.entry("layers".to_owned()).or_insert(layers);
+    }
+    Ok(())
 }
 
 /// A file of examples becomes a dataset first, with its progress shown; everything else is a dataset already.
@@ -199,7 +216,14 @@ fn estimated(estimate: &RunEstimate) -> String {
 }
 
 fn loads_in(estimate: &RunEstimate) -> String {
-    let programs: Vec<_> =
-        estimate.loads_in.iter().filter(|place| place.loads).map(|place| place.program.as_str()).collect();
-    if programs.is_empty() { "Lorikeet only".to_owned() } else { programs.join(", ") }
+    let named = |saved: bool| {
+        let places = estimate.loads_in.iter().filter(|place| place.loads && place.why.is_none() == saved);
+        places.map(|place| place.program.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    match (named(true), named(false)) {
+        (saved, exported) if exported.is_empty() && saved.is_empty() => "Lorikeet only".to_owned(),
+        (saved, exported) if exported.is_empty() => saved,
+        (saved, exported) if saved.is_empty() => format!("with `lorikeet export`: {exported}"),
+        (saved, exported) => format!("{saved}; with `lorikeet export`: {exported}"),
+    }
 }

@@ -19,9 +19,12 @@ use serde_json::{Map, Value, json};
 use crate::{
     AdapterFiles, Architecture, ModelConfig, ModelError, ModelFiles, Result, Update,
     adapter_files::transpose,
-    names::{base_prefix, base_prefixes, spellings},
+    names::{base_prefixes, spellings},
     save::{classifier_class, copy_companions, encode, insert_labels, pretty, write_file},
 };
+
+/// What stands outside a body, whatever its prefix.
+const HEADS: [&str; 7] = ["lm_head.", "score.", "classifier.", "pre_classifier.", "cls.", "predictions.", "vocab_"];
 
 /// The weights of a base under an adapter.
 pub struct Merged {
@@ -39,11 +42,12 @@ impl Merged {
     /// # Errors
     /// Where one of them cannot be read, or the adapter has an update for a module that the base lacks.
     pub fn open(backend: Fused, base: &Path, adapter: Option<&Path>) -> Result<Self> {
-        let adapter = adapter.map(AdapterFiles::open).transpose()?;
         let config = ModelConfig::read(base, None)?;
+        let adapter = adapter.map(|path| AdapterFiles::open(path)?.over(&config)).transpose()?;
         let files = ModelFiles::open(base)?;
-        let prefix = base_prefix(&config.architecture);
-        let is_short = !files.names().any(|name| name.starts_with(prefix));
+        let prefixes = base_prefixes(&config.architecture);
+        let own = prefixes.first().copied().unwrap_or_default();
+        let is_foreign = !files.names().any(|name| name.starts_with(own));
         let replaced: Vec<String> = adapter.iter().flat_map(|a| a.whole().map(|(name, _)| name.to_owned())).collect();
         let mut names = BTreeMap::new();
         for name in files.names() {
@@ -51,9 +55,10 @@ impl Merged {
             if name.starts_with("lm_head.") && replaced.iter().any(|r| r.starts_with("score.")) {
                 continue;
             }
-            // A published encoder without a head leaves its prefix out; with a head every program looks for it.
-            let long = is_short && !replaced.is_empty() && !replaced.iter().any(|r| r == name);
-            names.insert(if long { format!("{prefix}{name}") } else { name.to_owned() }, Some(name.to_owned()));
+            // A body that was published alone has another prefix or none; with a head every program looks for the class's own.
+            let is_head = HEADS.iter().any(|head| name.starts_with(head)) || replaced.iter().any(|r| r == name);
+            let rest = prefixes.iter().skip(1).filter(|_| is_foreign && !is_head).find_map(|p| name.strip_prefix(p));
+            names.insert(rest.map_or_else(|| name.to_owned(), |rest| format!("{own}{rest}")), Some(name.to_owned()));
         }
         for name in replaced {
             names.entry(name).or_insert(None);
@@ -71,7 +76,7 @@ impl Merged {
                 return Err(mismatch(format!("the model has no `{}`", update.module)));
             };
             let (expected, found) = (self.shape(name), [update.b.rows_and_columns().0, update.a.rows_and_columns().1]);
-            let found = if self.is_transposed() { [found[1], found[0]] } else { found };
+            let found = if self.is_transposed(name) { [found[1], found[0]] } else { found };
             if expected != found {
                 return Err(mismatch(format!("`{}` is for {found:?} instead of {expected:?}", update.module)));
             }
@@ -118,7 +123,7 @@ impl Merged {
         let matrix = self.base.matrix(self.stored(name).ok_or_else(missing)?)?.ok_or_else(missing)?;
         let (rows, columns, weight) = (matrix.rows(), matrix.cols(), matrix.to_f32());
         match self.update_of(name) {
-            Some(update) if self.is_transposed() => {
+            Some(update) if self.is_transposed(name) => {
                 let weight = transpose(&weight, rows, columns);
                 Ok(transpose(&self.added(weight, columns, rows, update)?, columns, rows))
             }
@@ -156,15 +161,16 @@ impl Merged {
         self.adapter.as_ref()?.updates().find(|update| self.is_weight_of(name, update.module))
     }
 
-    /// Whether `name` is the weight of `module`, which the file may call by another prefix or none.
+    /// Whether `name` is the weight of `module`, which may have another prefix in the file.
     fn is_weight_of(&self, name: &str, module: &str) -> bool {
         let Some(path) = name.strip_suffix(".weight") else { return false };
-        spellings(base_prefixes(&self.config.architecture), module).iter().any(|name| name == path)
+        path == module || spellings(base_prefixes(&self.config.architecture), module).iter().any(|other| other == path)
     }
 
-    /// GPT-2 keeps its linear maps as (in, out).
-    fn is_transposed(&self) -> bool {
-        matches!(&self.config.architecture, Architecture::Decoder(d) if d.transposed)
+    /// GPT-2 keeps its linear maps as (in, out), except in GGUF files.
+    fn is_transposed(&self, name: &str) -> bool {
+        let lies = matches!(&self.config.architecture, Architecture::Decoder(spec) if spec.transposed);
+        lies && !self.stored(name).is_some_and(|stored| self.base.is_upright(stored))
     }
 
     /// Writes the model into `folder`, which exists: weights in `precision` (each in its own where none is given),

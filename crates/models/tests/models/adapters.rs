@@ -140,7 +140,7 @@ fn with(key: &str, value: Value) -> String {
 
 #[test]
 fn an_adapter_folder_that_is_not_whole() {
-    insta::assert_snapshot!(refusal(|f| fs::remove_file(f.join("adapter_config.json")).unwrap()), @"`folder` holds no adapter: expected `adapter_config.json` with `adapter_model.safetensors` (PEFT) or `adapters.safetensors` (MLX)");
+    insta::assert_snapshot!(refusal(|f| fs::remove_file(f.join("adapter_config.json")).unwrap()), @"`folder` holds no adapter: expected `adapter_config.json` with `adapter_model.safetensors` (PEFT) or `adapters.safetensors` (MLX), or a GGUF adapter");
     insta::assert_snapshot!(refusal(|f| fs::remove_file(f.join("adapter_model.safetensors")).unwrap()), @"cannot read `folder/adapter_model.safetensors`: No such file or directory (os error 2)");
     insta::assert_snapshot!(refusal(|f| fs::write(f.join("adapter_config.json"), "{").unwrap()), @"`folder/adapter_config.json` is not valid JSON (line 1, column 1): EOF while parsing an object at line 1 column 1");
     insta::assert_snapshot!(refusal(|f| {

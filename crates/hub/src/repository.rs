@@ -1,0 +1,106 @@
+//! What somebody wants of a hub: a repository by its name, a revision, perhaps one file. The names become parts of addresses
+//! and of paths, so they are checked once, here.
+
+use std::path::{Path, PathBuf};
+
+use crate::{HubError, Result};
+
+/// The revision when none is named.
+const MAIN: &str = "main";
+
+/// The name of a repository, `OWNER/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository(String);
+
+impl Repository {
+    /// Reads `OWNER/NAME`.
+    ///
+    /// # Errors
+    /// [`HubError::BadName`] for anything else.
+    pub fn parse(given: &str) -> Result<Self> {
+        let given = given.trim();
+        let good = |part: &str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            !part.is_empty() && part.len() <= 96 && part.chars().all(plain) && !part.starts_with('.')
+        };
+        match given.split('/').collect::<Vec<_>>().as_slice() {
+            [owner, name] if good(owner) && good(name) => Ok(Self(given.to_owned())),
+            _ => Err(HubError::BadName { given: given.to_owned() }),
+        }
+    }
+
+    /// `OWNER/NAME`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A repository, or one file of it, at a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The repository.
+    pub repository: Repository,
+    /// A branch, a tag or a commit.
+    pub revision: String,
+    /// One GGUF file; the whole model otherwise.
+    pub file: Option<String>,
+}
+
+impl Wanted {
+    /// What is called `repository`, at `revision` (the main branch otherwise).
+    ///
+    /// # Errors
+    /// [`HubError::BadName`] where the repository's name is none.
+    pub fn new(repository: &str, revision: Option<&str>, file: Option<&str>) -> Result<Self> {
+        let repository = Repository::parse(repository)?;
+        let revision = revision.map(str::trim).filter(|word| !word.is_empty()).unwrap_or(MAIN).to_owned();
+        Ok(Self { repository, revision, file: file.map(str::to_owned) })
+    }
+
+    /// Where it lies below `folder` once it is whole.
+    pub fn place(&self, folder: &Path) -> PathBuf {
+        folder.join(self.folder_name())
+    }
+
+    /// The folder's name: letters, digits and a few signs, whatever revision and file are called.
+    pub(crate) fn folder_name(&self) -> String {
+        let mut name = self.repository.as_str().replace('/', "--");
+        if self.revision != MAIN {
+            name += &format!("@{}", self.revision);
+        }
+        if let Some(file) = &self.file {
+            name += &format!("--{}", file.rsplit('/').next().unwrap_or(file).trim_end_matches(".gguf"));
+        }
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.@".contains(c) { c } else { '-' };
+        name.chars().map(plain).collect()
+    }
+
+    /// For messages.
+    pub(crate) fn words(&self) -> String {
+        match self.revision.as_str() {
+            MAIN => self.repository.as_str().to_owned(),
+            revision => format!("{} at {revision}", self.repository.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_has_an_owner_and_a_name() {
+        assert_eq!(Repository::parse(" HuggingFaceTB/SmolLM2-135M ").unwrap().as_str(), "HuggingFaceTB/SmolLM2-135M");
+        for bad in ["", "name", "a/b/c", "../b", "a/..", "a/.b", "a b/c", "https://a/b", "a/b?x", "/b", "a/"] {
+            assert!(Repository::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_one_folder_whatever_is_asked() {
+        let name = |revision, file| Wanted::new("o/n", revision, file).unwrap().folder_name();
+        assert_eq!(name(None, None), "o--n");
+        assert_eq!(name(Some("refs/pr/1"), None), "o--n@refs-pr-1");
+        assert_eq!(name(None, Some("sub/../n-Q4_K_M.gguf")), "o--n--n-Q4_K_M");
+    }
+}
