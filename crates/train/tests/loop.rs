@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lorikeet_data::{ImportOptions, PrepareOptions, Prepared, Store, Task, Tokenizer, prepare};
+use lorikeet_data::{ImportOptions, LossOn, PrepareOptions, Prepared, Store, Task, Tokenizer, prepare};
 use lorikeet_models::{Fused, Model};
 use lorikeet_train::{
     Control, Event, EventKind, Method, Observer, Outcome, ResultInfo, Settings, Summary, TrainError, TrainJob,
@@ -438,4 +438,25 @@ fn an_adapter_is_trained_further_in_its_own_shape() {
     let asked = second.settings.adopt(&first.result, &|name| name == "rank");
     let message = asked.unwrap_err().to_string();
     assert!(message.ends_with("has `rank` 3, and 8 was asked for; leave `rank` out to go on with the adapter, or leave `adapter` out for a fresh one"), "{message}");
+}
+
+/// The last answer, every answer, or everything: each of two turns learns more tokens than the one before.
+#[test]
+fn what_is_learned_of_a_conversation_is_a_choice() {
+    let Some(model) = tiny() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let said = |role: &str, content: &str| json!({"role": role, "content": content});
+    let turns = [said("user", "one"), said("assistant", "two"), said("user", "three"), said("assistant", "four")];
+    let job = job(home.path(), "turns", model.clone(), Method::Lora, json!({"loss_on": "completion"}));
+    assert_eq!(job.settings.loss_on, LossOn::Completion);
+    let job = with_rows(job, home.path(), &[json!({ "messages": turns })]);
+    let tokenizer = Tokenizer::open(&model).unwrap();
+    let learned = |loss_on| {
+        let options = PrepareOptions { loss_on, ..PrepareOptions::new(Task::Causal, 256) };
+        let examples = prepare(&job.dataset, &[0], &tokenizer, &options, None, &mut |_| {}).unwrap();
+        (examples.statistics().n_trained_tokens, examples.statistics().n_tokens)
+    };
+    let [last, every, all] = [LossOn::Completion, LossOn::Assistant, LossOn::All].map(learned);
+    assert!(last.0 > 0 && last.0 < every.0 && every.0 < all.0, "{last:?} {every:?} {all:?}");
+    assert_eq!(all.0, all.1 - 1, "all but the first token are predicted");
 }
