@@ -24,7 +24,7 @@ pub(crate) fn vectors(ready: &Ready, with_adapter: bool, texts: &[String]) -> Re
     if texts.is_empty() {
         return Err(invalid("there is no text to make a vector of"));
     }
-    let (started, settings) = (Instant::now(), EmbeddingSettings::read(&ready.folder())?);
+    let (started, settings) = (Instant::now(), EmbeddingSettings::read(ready.folder())?);
     let limit = ready.executor().config().max_positions();
     let limit = settings.max_length.map_or(limit, |length| length.min(limit));
     let (mut embeddings, mut n_tokens, mut n_truncated) = (Vec::with_capacity(texts.len()), 0, 0);
