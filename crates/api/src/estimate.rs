@@ -181,7 +181,7 @@ fn memory(wanted: &Wanted, counted: &Counted, n_trainable: u64) -> MemoryEstimat
         RecomputeChoice::Blocks => blocks * width + block,
     };
     let head = tokens.min(HEAD_ROWS) * n_logits as u64 * 2;
-    let base_bytes = if wanted.method == Method::Full { 0 } else { wanted.model.n_bytes } + PROGRAM_BYTES;
+    let base_bytes = if wanted.method == Method::Full { 0 } else { base_bytes(wanted) } + PROGRAM_BYTES;
     let (trainable_bytes, batch_bytes) = (n_trainable * 16, 4 * (tokens * kept + head));
     MemoryEstimate {
         total_bytes: base_bytes + trainable_bytes + batch_bytes,
@@ -252,4 +252,9 @@ fn mend(label: String, setting: &str, value: u64) -> Mend {
 
 fn gigabytes(bytes: u64) -> String {
     format!("{:.1} GB", bytes as f64 / 1e9)
+}
+/// Bytes of a frozen base in memory.
+fn base_bytes(wanted: &Wanted) -> u64 {
+    let (n_parameters, n_bytes) = (wanted.model.n_parameters, wanted.model.n_bytes);
+    wanted.settings.quantize.wanted().map_or(n_bytes, |quantise| quantise.n_bytes(n_parameters, n_bytes))
 }

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lorikeet_data::Tokenizer;
 use lorikeet_jobs::train::{DeviceChoice, ResultInfo, Settings};
 use lorikeet_jobs::{Executor, Place, Source, open};
-use lorikeet_models::{AdapterForm, ModelConfig, Task};
+use lorikeet_models::{AdapterForm, ModelConfig, Quantise, Task};
 
 use crate::wanted::RunResult;
-use crate::wire::{ApiError, ErrorCode};
+use crate::wire::{ApiError, ErrorCode, Quantisation};
 use crate::{App, places};
 
 /// Models that are kept loaded.
@@ -55,9 +55,20 @@ pub(crate) struct Parts {
     pub folder: PathBuf,
     pub adapter: Option<PathBuf>,
     pub info: Option<ResultInfo>,
+    /// How the base is kept.
+    pub quantise: Option<Quantise>,
 }
 
 impl Parts {
+    /// The same with the base in fewer bits, where that is asked for.
+    pub fn quantised(mut self, wanted: Option<Quantisation>) -> Parts {
+        self.quantise = wanted.map(|wanted| match wanted {
+            Quantisation::Q8_0 => Quantise::Q8_0,
+            Quantisation::Q4K => Quantise::Q4K,
+        });
+        self
+    }
+
     pub fn find(app: &App, model: &str, adapter: Option<&str>) -> Result<Parts, ApiError> {
         // A run of all weights is a model of its own.
         let whole_run = |given: &str| RunResult::find(app, given).ok().filter(|result| result.is_whole);
@@ -70,7 +81,7 @@ impl Parts {
         };
         let Some(adapter) = adapter else {
             let info = if info.is_some() { info } else { ResultInfo::read(&folder)? };
-            return Ok(Parts { folder, adapter: None, info });
+            return Ok(Parts { folder, adapter: None, info, quantise: None });
         };
         let path = places::expand(adapter)?;
         let (result, run) = match path.is_dir() || AdapterForm::of(&path).is_some() {
@@ -86,10 +97,10 @@ impl Parts {
         };
         let info = ResultInfo::read(&result)?.or_else(|| run.as_ref().map(|row| labels_of(app, row)));
         if AdapterForm::of(&result).is_some() {
-            return Ok(Parts { folder, adapter: Some(result), info });
+            return Ok(Parts { folder, adapter: Some(result), info, quantise: None });
         }
         // The result of training all weights takes the base's place; its tokenizer is that of the base.
-        Ok(Parts { folder: result, adapter: None, info })
+        Ok(Parts { folder: result, adapter: None, info, quantise: None })
     }
 
     /// What the model's folder says, with the classifier that an adapter brings.
@@ -101,7 +112,7 @@ impl Parts {
     }
 
     fn source(&self, n_labels: Option<usize>) -> Source {
-        Source { folder: self.folder.clone(), adapter: self.adapter.clone(), n_labels }
+        Source { folder: self.folder.clone(), adapter: self.adapter.clone(), n_labels, quantise: self.quantise }
     }
 }
 

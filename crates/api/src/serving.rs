@@ -41,12 +41,12 @@ pub fn stop(app: &App, request: Nothing) -> Result<ServeStatus, ApiError> {
 /// # Errors
 /// `not_found`, `mismatch` and `unrecognised_model` for what is named, `out_of_memory` for what is loaded.
 pub fn open(app: &App, request: &ServeRequest) -> Result<Arc<dyn Served>, ApiError> {
-    let base = Parts::find(app, &request.model, None)?;
+    let base = Parts::find(app, &request.model, None)?.quantised(request.quantize);
     let is_classifier = |parts: &Parts| parts.config().map(|config| config.task() == Task::Classify);
     let base_classifies = is_classifier(&base)?;
     let mut kept = Kept { models: Vec::new() };
     for adapter in &request.adapters {
-        let parts = Parts::find(app, &request.model, Some(adapter))?;
+        let parts = Parts::find(app, &request.model, Some(adapter))?.quantised(request.quantize);
         let run = parts.info.as_ref().map(|info| info.run.clone()).filter(|run| app.library.find_run(run).is_ok());
         let folder = parts.adapter.as_ref().unwrap_or(&parts.folder);
         let name = run.clone().unwrap_or_else(|| places::last_part(folder));

@@ -29,7 +29,7 @@ pub fn generate(
     request: GenerateRequest,
     sink: &mut dyn FnMut(GenerateUpdate) -> bool,
 ) -> Result<Generation, ApiError> {
-    let parts = Parts::find(app, &request.model, request.adapter.as_deref())?;
+    let parts = Parts::find(app, &request.model, request.adapter.as_deref())?.quantised(request.quantize);
     let ready = app.loaded.get(&parts, None)?;
     answer(&ready, parts.adapter.is_some(), request, sink)
 }
@@ -136,7 +136,7 @@ pub fn evaluate(
     request: EvaluateRequest,
     sink: &mut dyn FnMut(WorkProgress) -> bool,
 ) -> Result<Evaluation, ApiError> {
-    let parts = Parts::find(app, &request.model, request.adapter.as_deref())?;
+    let parts = Parts::find(app, &request.model, request.adapter.as_deref())?.quantised(request.quantize);
     let row = app.library.use_dataset(&request.data)?;
     let dataset = app.library.store.dataset(&row.hash)?;
     let config = parts.config()?;

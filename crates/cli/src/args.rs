@@ -17,7 +17,7 @@ pub use models::ModelsCommand;
 pub use runs::RunsCommand;
 pub use settings::{SettingFlags, heading};
 pub use train::TrainArgs;
-pub use using::{EmbedArgs, EvaluateArgs, GenerateArgs, PredictArgs, ServeArgs};
+pub use using::{EmbedArgs, EvaluateArgs, GenerateArgs, PredictArgs, Quantize, ServeArgs};
 
 /// Fine-tune language models on this computer
 #[derive(Debug, Parser)]

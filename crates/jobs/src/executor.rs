@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lorikeet_data::{Prepared, Task, Tokenizer};
 use lorikeet_generate::{Answer, GenerateSettings, Update, generate};
-use lorikeet_models::{Backend, Model, ModelConfig, ModelFiles, Pooling, Tokens, Trainable, WeightSource};
+use lorikeet_models::{Backend, Model, ModelConfig, ModelFiles, Pooling, Quantise, Tokens, Trainable, WeightSource};
 use lorikeet_train::{Decoding, Judge, Scores, Settings, evaluate, softmax};
 
 use crate::device::{Place, Work, compute, threads_or_all};
@@ -19,6 +19,8 @@ pub struct Source {
     pub adapter: Option<PathBuf>,
     /// Labels of a classifier whose folder does not tell.
     pub n_labels: Option<usize>,
+    /// The base is kept in fewer bits than its files have.
+    pub quantise: Option<Quantise>,
 }
 
 /// A loaded model. With an adapter it can also answer as the base alone.
@@ -82,20 +84,24 @@ impl Work for Opening<'_> {
     type Output = Result<Box<dyn Executor>, Failure>;
 
     fn on<B: Backend + Clone + 'static>(self, backend: B) -> Self::Output {
-        let Source { folder, adapter, n_labels } = self.0;
+        let Source { folder, adapter, n_labels, quantise } = self.0;
         let model = match (adapter, n_labels) {
-            (Some(adapter), _) => Model::open_with_adapter(backend, folder, adapter)?,
-            (None, None) => Model::open(backend, folder)?,
-            (None, Some(n)) => open_with_labels(backend, folder, *n)?,
+            (None, Some(n)) => open_with_labels(backend, folder, *n, *quantise)?,
+            (adapter, _) => Model::open_quantised(backend, folder, adapter.as_deref(), *quantise)?,
         };
         Ok(Box::new(Loaded(model)))
     }
 }
 
 /// A classifier whose base has no head yet: the fresh one guesses, which is what a base does before training.
-fn open_with_labels<B: Backend>(backend: B, folder: &Path, n_labels: usize) -> Result<Model<B>, Failure> {
+fn open_with_labels<B: Backend>(
+    backend: B,
+    folder: &Path,
+    n_labels: usize,
+    quantise: Option<Quantise>,
+) -> Result<Model<B>, Failure> {
     let config = ModelConfig::read(folder, Some(n_labels))?;
-    let files = WeightSource::Files(ModelFiles::open(folder)?);
+    let files = WeightSource::Files(ModelFiles::open(folder)?.quantised(quantise));
     Ok(Model::build(backend, config, &files, &Trainable::Nothing, 0)?)
 }
 

@@ -12,6 +12,7 @@ use crate::{
     names::{PEFT_PREFIX, spellings},
     norm::NormKind,
     projection::{Adapter, Magnitude, Projection, output_squares},
+    quantise::Misfits,
 };
 
 /// What training may change.
@@ -59,6 +60,8 @@ pub(crate) struct Builder<'a, B: Backend> {
     adapted: Vec<String>,
     plain: Vec<String>,
     offered: BTreeSet<String>,
+    /// What could not be kept in fewer bits.
+    pub misfits: Misfits,
 }
 
 impl<'a, B: Backend> Builder<'a, B> {
@@ -70,8 +73,8 @@ impl<'a, B: Backend> Builder<'a, B> {
     ) -> Result<Self> {
         let matcher = if let Trainable::Lora(spec) = trainable { Some(spec.matcher()?) } else { None };
         let (parameters, adapted, plain, offered) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
-        let asked = BTreeSet::new();
-        Ok(Self { backend, source, trainable, matcher, prefixes, asked, parameters, adapted, plain, offered })
+        let (asked, misfits) = (BTreeSet::new(), Misfits::default());
+        Ok(Self { backend, source, trainable, matcher, prefixes, asked, parameters, adapted, plain, offered, misfits })
     }
 
     /// A matrix such as an embedding.
@@ -194,9 +197,14 @@ impl<'a, B: Backend> Builder<'a, B> {
     }
 
     fn leaf(&mut self, name: String, rows: usize, cols: usize, dims: Vec<usize>) -> Result<Leaf<B>> {
-        let matrix = self.find(&name, rows, cols)?;
         let missing = || ModelError::MissingWeight { path: self.source.folder().to_owned(), name: name.clone() };
-        let weight = self.backend.weight(&matrix.ok_or_else(missing)?)?;
+        let mut matrix = self.find(&name, rows, cols)?.ok_or_else(missing)?;
+        if let Some(quantise) = self.source.quantise().filter(|_| rows > 1 && *self.trainable != Trainable::Everything)
+        {
+            matrix = quantise.apply(&name, self.gives_logits(&name), matrix, &mut self.misfits)?;
+            self.source.let_go(&spellings(self.prefixes, &name));
+        }
+        let weight = self.backend.weight(&matrix)?;
         Ok(match self.trainable {
             Trainable::Everything => {
                 let value = self.backend.duplicate(&weight)?;
@@ -206,6 +214,13 @@ impl<'a, B: Backend> Builder<'a, B> {
             _ if rows == 1 => Leaf::Frozen(self.backend.duplicate(&weight)?),
             _ => Leaf::Frozen(weight),
         })
+    }
+
+    /// Whether a matrix is the output: the head, or the embedding of a decoder without one.
+    fn gives_logits(&self, name: &str) -> bool {
+        let has_head = || matches!(self.source, WeightSource::Files(files) if files.shape("lm_head.weight").is_some());
+        let is_embedding = ["model.embed_tokens.weight", "transformer.wte.weight"].contains(&name);
+        name == "lm_head.weight" || is_embedding && !has_head()
     }
 
     fn train(&mut self, name: String, dims: Vec<usize>, value: B::Tensor) -> Leaf<B> {

@@ -17,6 +17,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::{
     ModelError, Result,
     gguf::{self, Change, GgufNames},
+    quantise::Quantise,
 };
 
 /// Where the numbers of a model come from.
@@ -38,10 +39,13 @@ pub enum WeightSource {
 pub struct ModelFiles {
     path: PathBuf,
     is_gguf: bool,
+    quantise: Option<Quantise>,
     tensors: BTreeMap<String, Entry>,
 }
 
 struct Entry {
+    /// The file, where it is safetensors.
+    mapped: Option<Arc<MappedFile>>,
     bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
     path: Arc<Path>,
     range: Range<usize>,
@@ -53,6 +57,23 @@ struct Entry {
 }
 
 struct MappedFile(Mmap);
+
+impl MappedFile {
+    /// Drops pages from memory that hold nothing but these bytes.
+    #[cfg(unix)]
+    fn let_go(&self, range: &Range<usize>) {
+        const PAGE: usize = 1 << 16;
+        let (from, to) = (range.start.next_multiple_of(PAGE), range.end / PAGE * PAGE);
+        if from < to {
+            // SAFETY: the pages of a read-only map of a file hold nothing that is not in the file. Advice may be refused, and
+            // then nothing is lost but memory.
+            let _ = unsafe { self.0.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, from, to - from) };
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn let_go(&self, _: &Range<usize>) {}
+}
 
 impl AsRef<[u8]> for MappedFile {
     fn as_ref(&self) -> &[u8] {
@@ -91,7 +112,7 @@ impl ModelFiles {
         for file in weight_files(path)? {
             map_file(&file, &mut tensors)?;
         }
-        Ok(Self { path: path.to_owned(), is_gguf: false, tensors })
+        Ok(Self { path: path.to_owned(), is_gguf: false, quantise: None, tensors })
     }
 
     /// Maps one safetensors file.
@@ -101,7 +122,7 @@ impl ModelFiles {
     pub fn open_file(path: &Path) -> Result<Self> {
         let mut tensors = BTreeMap::new();
         map_file(path, &mut tensors)?;
-        Ok(Self { path: path.to_owned(), is_gguf: false, tensors })
+        Ok(Self { path: path.to_owned(), is_gguf: false, quantise: None, tensors })
     }
 
     /// Maps one GGUF file.
@@ -121,6 +142,7 @@ impl ModelFiles {
             (
                 e.name,
                 Entry {
+                    mapped: None,
                     bytes: file.clone(),
                     path: shared.clone(),
                     range: e.range,
@@ -130,7 +152,18 @@ impl ModelFiles {
                 },
             )
         };
-        Ok(Self { path: path.to_owned(), is_gguf: true, tensors: entries.into_iter().map(entry).collect() })
+        Ok(Self {
+            path: path.to_owned(),
+            is_gguf: true,
+            quantise: None,
+            tensors: entries.into_iter().map(entry).collect(),
+        })
+    }
+
+    /// The same files, for a model whose base is kept in fewer bits.
+    pub fn quantised(mut self, quantise: Option<Quantise>) -> Self {
+        self.quantise = quantise;
+        self
     }
 
     /// The names of all tensors.
@@ -247,7 +280,8 @@ fn map_file(path: &Path, tensors: &mut BTreeMap<String, Entry>) -> Result<()> {
             other => Err(format!("{other:?}")),
         };
         let (shape, change) = (info.shape.clone(), (Change::Same, 0));
-        let entry = Entry { bytes: file.clone(), path: path.clone(), range, format, shape, change };
+        let mapped = Some(file.clone());
+        let entry = Entry { mapped, bytes: file.clone(), path: path.clone(), range, format, shape, change };
         tensors.insert(name, entry);
     }
     Ok(())
@@ -272,6 +306,21 @@ pub fn hash_folder(folder: &Path) -> Result<String> {
 }
 
 impl WeightSource {
+    /// How a frozen base is kept.
+    pub(crate) fn quantise(&self) -> Option<Quantise> {
+        if let WeightSource::Files(files) = self { files.quantise } else { None }
+    }
+
+    /// Gives back the memory in which the file's bytes of the tensor of one of `names` lie; they are read again when they
+    /// are asked for.
+    pub(crate) fn let_go(&self, names: &[String]) {
+        let WeightSource::Files(files) = self else { return };
+        let Some(entry) = names.iter().find_map(|name| files.tensors.get(name)) else { return };
+        if let Some(file) = &entry.mapped {
+            file.let_go(&entry.range);
+        }
+    }
+
     /// Whether the numbers come from a GGUF file, which is read and never trained whole.
     pub(crate) fn is_gguf(&self) -> bool {
         matches!(self, WeightSource::Files(files) if files.is_gguf)

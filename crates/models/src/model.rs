@@ -5,8 +5,8 @@ use std::{borrow::Cow, path::Path};
 use lorikeet_kernels::{Backend, Objective, Spans};
 
 use crate::{
-    AdapterFiles, AdapterTensor, Architecture, KeyValueCache, LoraSpec, ModelConfig, ModelError, ModelFiles, Naming,
-    Noise, Parameter, Result, Trainable, WeightSource,
+    AdapterFiles, AdapterTensor, Architecture, KeyValueCache, LoraSpec, Misfits, ModelConfig, ModelError, ModelFiles,
+    Naming, Noise, Parameter, Quantise, Result, Trainable, WeightSource,
     build::{Builder, FreshHead},
     classifier::Classifier,
     decoder::Decoder,
@@ -28,6 +28,8 @@ pub struct Model<B: Backend> {
     adapters: bool,
     pub(crate) noise: Option<Noise>,
     n_stored: usize,
+    quantise: Option<Quantise>,
+    misfits: Misfits,
 }
 
 #[allow(clippy::large_enum_variant)]
@@ -82,10 +84,23 @@ impl<B: Backend> Model<B> {
                 Body::Encoder(encoder, head)
             }
         };
+        let misfits = std::mem::take(&mut builder.misfits);
         let (parameters, adapted) = builder.finish()?;
         let lora = if let Trainable::Lora(spec) = trainable { Some(spec.clone()) } else { None };
         let n_stored = if let WeightSource::Files(files) = source { files.n_parameters() } else { 0 };
-        Ok(Self { backend, config, body, parameters, lora, adapted, adapters: true, noise: None, n_stored })
+        Ok(Self {
+            backend,
+            config,
+            body,
+            parameters,
+            lora,
+            adapted,
+            adapters: true,
+            noise: None,
+            n_stored,
+            quantise: source.quantise(),
+            misfits,
+        })
     }
 
     /// The model in `folder` as it is, for use. An encoder whose files hold no classifier has none.
@@ -93,7 +108,29 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// As [`Model::build`] and [`ModelFiles::open`].
     pub fn open(backend: B, folder: &Path) -> Result<Self> {
-        let (mut config, files) = (ModelConfig::read(folder, None)?, ModelFiles::open(folder)?);
+        Self::open_quantised(backend, folder, None, None)
+    }
+
+    /// The model in `folder`, with an adapter where one is given, its base kept in fewer bits where that is asked for.
+    ///
+    /// # Errors
+    /// As [`Model::open`] and [`Model::open_with_adapter`].
+    pub fn open_quantised(
+        backend: B,
+        folder: &Path,
+        adapter: Option<&Path>,
+        quantise: Option<Quantise>,
+    ) -> Result<Self> {
+        if let Some(adapter) = adapter {
+            let config = ModelConfig::read(folder, None)?;
+            let read = AdapterFiles::open(adapter)?.over(&config)?;
+            let config = config.adapted(&read);
+            let source = WeightSource::Files(ModelFiles::open(folder)?.quantised(quantise));
+            let mut model = Self::build(backend, config, &source, &Trainable::Lora(read.config.lora.clone()), 0)?;
+            model.load_tensors(&read)?;
+            return Ok(model);
+        }
+        let (mut config, files) = (ModelConfig::read(folder, None)?, ModelFiles::open(folder)?.quantised(quantise));
         if config.labels.is_some() && files.shape(&config.head_weight()).is_none() {
             if let Architecture::Decoder(_) = config.architecture {
                 return Err(ModelError::MissingWeight { path: folder.to_owned(), name: config.head_weight() });
@@ -108,13 +145,7 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// As [`Model::open`], and where the adapter does not fit.
     pub fn open_with_adapter(backend: B, folder: &Path, adapter: &Path) -> Result<Self> {
-        let config = ModelConfig::read(folder, None)?;
-        let read = AdapterFiles::open(adapter)?.over(&config)?;
-        let config = config.adapted(&read);
-        let source = WeightSource::Files(ModelFiles::open(folder)?);
-        let mut model = Self::build(backend, config, &source, &Trainable::Lora(read.config.lora.clone()), 0)?;
-        model.load_tensors(&read)?;
-        Ok(model)
+        Self::open_quantised(backend, folder, Some(adapter), None)
     }
 
     /// Overwrites the parameters with those of the adapter in `folder`, which must be the same ones.
@@ -170,6 +201,16 @@ impl<B: Backend> Model<B> {
 
     pub(crate) fn context(&self) -> Context<'_, B> {
         Context { backend: &self.backend, parameters: &self.parameters, adapters: self.adapters, noise: None }
+    }
+
+    /// How the base is kept, where it is kept in fewer bits than its files have.
+    pub fn quantised(&self) -> Option<Quantise> {
+        self.quantise
+    }
+
+    /// What of the base could not be kept so.
+    pub fn misfits(&self) -> &Misfits {
+        &self.misfits
     }
 
     /// The device.

@@ -86,7 +86,7 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// [`ModelError::Readback`] where they differ by more than float noise.
     pub fn compare_with_adapter(&self, backend: B, base: &Path, folder: &Path, probe: &Tokens) -> Result<f32> {
-        let read = Self::open_with_adapter(backend, base, folder)?;
+        let read = Self::open_quantised(backend, base, Some(folder), self.quantised())?;
         let ours = self.backend().download(&self.logits(probe)?)?;
         let theirs = read.backend().download(&read.logits(probe)?)?;
         let difference = ours.iter().zip(&theirs).fold(0f32, |m, (a, b)| m.max((a - b).abs()));

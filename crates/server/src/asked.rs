@@ -49,6 +49,7 @@ impl Asked {
             top_k: top_k(fields)?,
             stop: stops(fields)?,
             seed: Some(seed(fields)?),
+            quantize: None,
         };
         Ok(Self { request, is_streamed, includes_usage: includes_usage(fields, is_streamed)? })
     }

@@ -4,7 +4,8 @@ use lorikeet_data::Task;
 use lorikeet_models::{LoraSpec, ModelConfig, Noise, Objective, RowLoss, Trainable};
 
 use crate::{
-    ClassWeights, Goal, LossChoice, Method, OptimiserSettings, Result, Schedule, Settings, TrainError, adapters,
+    ClassWeights, Goal, LossChoice, Method, OptimiserSettings, QuantiseChoice, Result, Schedule, Settings, TrainError,
+    adapters,
 };
 
 /// A run in which nothing is open any more.
@@ -174,6 +175,12 @@ impl Settings {
         if self.from_scratch && method == Method::Lora {
             let reason = "`from_scratch` starts from random weights, which an adapter cannot make useful; choose the method `full`";
             return conflict(reason.to_owned());
+        }
+        if self.quantize != QuantiseChoice::None && method == Method::Full {
+            return conflict(
+                "`quantize` keeps a base that is not trained in fewer bits; choose the method `lora` or leave `quantize` out"
+                    .to_owned(),
+            );
         }
         if let Some(name) = adapters::only_for_adapters(self).filter(|_| method == Method::Full) {
             return conflict(format!(

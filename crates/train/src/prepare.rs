@@ -122,7 +122,7 @@ fn build<B: Backend + Clone>(backend: &B, job: &TrainJob, labels: &Labels) -> Re
         let (folder, deviation) = (job.model_folder.clone(), config.initial_deviation);
         WeightSource::Fresh { folder, seed: job.settings.seed, deviation }
     } else {
-        WeightSource::Files(ModelFiles::open(&job.model_folder)?)
+        WeightSource::Files(ModelFiles::open(&job.model_folder)?.quantised(job.settings.quantize.wanted()))
     };
     let mut model = Model::build(backend.clone(), config, &source, &trainable, job.settings.seed)?;
     if let Some(folder) = &job.initial_adapter {

@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub use kind::{ClassWeights, DeviceChoice, Group, Kind, LossChoice, Pattern, RecomputeChoice, SettingType};
+pub use kind::{
+    ClassWeights, DeviceChoice, Group, Kind, LossChoice, Pattern, QuantiseChoice, RecomputeChoice, SettingType,
+};
 pub use presets::{PRESETS, Preset};
 
 use lorikeet_data::LossOn;
@@ -132,6 +134,7 @@ settings! {
     dora: bool = false, "DoRA", Adapter, "", None, "Also learns the length of each row of the adapted weights: often a little better, and slower.";
     lora_plus_ratio: f64 = 1.0, "LoRA+ ratio", Adapter, "", Some((1.0, 1024.0)), "How many times as fast the second half of an adapter learns as the first; LoRA+ takes 16 with a lower learning rate.";
     rank_stabilised: bool = false, "Rank-stabilised", Adapter, "", None, "Multiplies by alpha / sqrt(rank) instead, which suits high ranks (rsLoRA).";
+    quantize: QuantiseChoice = QuantiseChoice::None, "Base in fewer bits", Adapter, "", None, "Keeps the base in blocks of 8 or 4 bits while an adapter is trained on it, which needs a half or a third of the memory and blurs it a little.";
     max_length: u64 = 512, "Longest example", Data, "tokens", Some((4.0, 1_048_576.0)), "Longer examples are cut; never more than the model can read.";
     loss_on: LossOn = LossOn::Assistant, "Learned from", Data, "", None, "Which part of a conversation is learned: the last answer, every answer, or all of it with the questions.";
     packing: bool = false, "Packing", Data, "", None, "Puts short examples together until each place of a batch holds about the longest example's tokens; they do not see each other.";

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::Quantisation;
+
 /// Turns serving on. While it is on, another request replaces what is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +18,8 @@ pub struct ServeRequest {
     pub adapters: Vec<String>,
     /// 8384 if left out; 0 takes any free port.
     pub port: Option<u16>,
+    /// Keeps the base in fewer bits; as its files have it if left out.
+    pub quantize: Option<Quantisation>,
 }
 
 /// Whether and what is served.

@@ -24,6 +24,19 @@ pub struct EvaluateRequest {
     pub batch_size: Option<u64>,
     /// Only the first rows.
     pub limit: Option<u64>,
+    /// Keeps the base in fewer bits; as its files have it if left out.
+    pub quantize: Option<Quantisation>,
+}
+
+/// A base kept in fewer bits while it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+pub enum Quantisation {
+    /// Blocks of 8 bits.
+    #[serde(rename = "q8_0")]
+    Q8_0,
+    /// Blocks of 4 bits, and of 6 for the matrix that gives the logits.
+    #[serde(rename = "q4_k")]
+    Q4K,
 }
 
 /// What a measurement found.
@@ -87,6 +100,8 @@ pub struct GenerateRequest {
     pub stop: Option<Vec<String>>,
     /// Same seed, same answer.
     pub seed: Option<u64>,
+    /// Keeps the base in fewer bits; as its files have it if left out.
+    pub quantize: Option<Quantisation>,
 }
 
 /// A piece of an answer, as soon as it is written.

@@ -137,6 +137,7 @@ fn questions_that_make_no_sense_are_refused() {
             top_k: None,
             stop: None,
             seed: None,
+            quantize: None,
         };
         words(&bench, trying::generate(&bench.app, request, &mut |_| true).unwrap_err())
     };

@@ -20,7 +20,7 @@ fn loss(app: &App, model: &str, adapter: Option<&str>) -> f64 {
     let adapter = adapter.map(str::to_owned);
     let data = "support-replies".to_owned();
     let (max_length, batch_size, limit) = (Some(96), None, Some(8));
-    let request = EvaluateRequest { model: model.into(), adapter, data, max_length, batch_size, limit };
+    let request = EvaluateRequest { model: model.into(), adapter, data, max_length, batch_size, limit, quantize: None };
     trying::evaluate(app, request, &mut |_| true).unwrap().loss
 }
 

@@ -70,6 +70,7 @@ fn a_classifier_learns_its_labels_and_gives_them() {
             max_length: None,
             batch_size: None,
             limit: None,
+            quantize: None,
         },
         &mut |_| true,
     )
@@ -83,7 +84,7 @@ fn a_classifier_learns_its_labels_and_gives_them() {
     let most = told.probabilities.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(label, _)| label.clone());
     assert_eq!(most, Some(told.label.clone()));
 
-    let request = ServeRequest { model: request.model, adapters: vec![run.clone()], port: None };
+    let request = ServeRequest { model: request.model, adapters: vec![run.clone()], port: None, quantize: None };
     let served = serving::open(&app, &request).unwrap();
     let names = served.models();
     assert_eq!((names.len(), names[0].name.as_str(), names[0].kind), (1, run.as_str(), ServedKind::Classifier));

@@ -68,6 +68,7 @@ fn answers_change(bench: &Bench, run: &str) {
             max_length: Some(96),
             batch_size: None,
             limit: Some(24),
+            quantize: None,
         };
         let mut told = Vec::new();
         let result = trying::evaluate(app, request, &mut |progress: WorkProgress| {
@@ -98,6 +99,7 @@ fn answers_change(bench: &Bench, run: &str) {
             top_k: None,
             stop: None,
             seed: Some(1),
+            quantize: None,
         };
         let mut text = String::new();
         let answer = trying::generate(app, request, &mut |update| {

@@ -22,6 +22,7 @@ fn ask(model: &str, adapter: Option<&str>) -> GenerateRequest {
         top_k: None,
         stop: None,
         seed: None,
+        quantize: None,
     }
 }
 
@@ -59,7 +60,7 @@ fn a_base_and_its_adapter_are_served_by_name() {
     bench.app.start_worker(Scope::Queue);
     let run = runs::start(&bench.app, bench.request()).unwrap().id;
     follow_all(&bench.app, &run);
-    let request = ServeRequest { model: "tiny".into(), adapters: vec![run.clone()], port: None };
+    let request = ServeRequest { model: "tiny".into(), adapters: vec![run.clone()], port: None, quantize: None };
     let served = serving::open(&bench.app, &request).unwrap();
     let names: Vec<_> = served.models().into_iter().map(|m| (m.name, m.kind, m.run)).collect();
     let expected = [("tiny".to_owned(), ServedKind::Base, None), (run.clone(), ServedKind::Adapter, Some(run.clone()))];

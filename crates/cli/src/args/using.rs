@@ -1,6 +1,28 @@
 //! `lorikeet evaluate | generate | predict | serve`: using what was trained.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use lorikeet_api::wire::Quantisation;
+
+/// Values of `--quantize`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Quantize {
+    /// Blocks of 8 bits
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// Blocks of 4 bits, and of 6 for the output
+    #[value(name = "q4_k")]
+    Q4K,
+}
+
+impl Quantize {
+    /// As requests say it.
+    pub fn wanted(self) -> Quantisation {
+        match self {
+            Quantize::Q8_0 => Quantisation::Q8_0,
+            Quantize::Q4K => Quantisation::Q4K,
+        }
+    }
+}
 
 /// Flags of `evaluate`.
 #[derive(Debug, Args)]
@@ -29,6 +51,9 @@ pub struct EvaluateArgs {
     /// Measure only the first rows
     #[arg(long, value_name = "ROWS")]
     pub limit: Option<u64>,
+    /// Keep the base in fewer bits [default: as its files have it]
+    #[arg(long, value_name = "FORMAT")]
+    pub quantize: Option<Quantize>,
 }
 
 /// Flags of `generate`.
@@ -72,6 +97,9 @@ pub struct GenerateArgs {
     /// The same seed gives the same answer
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
+    /// Keep the base in fewer bits [default: as its files have it]
+    #[arg(long, value_name = "FORMAT")]
+    pub quantize: Option<Quantize>,
 }
 
 /// Flags of `predict`.
@@ -130,6 +158,9 @@ pub struct ServeArgs {
     /// Port; 0 takes any free one [default: 8384]
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
+    /// Keep the base in fewer bits [default: as its files have it]
+    #[arg(long, value_name = "FORMAT")]
+    pub quantize: Option<Quantize>,
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

@@ -3,7 +3,13 @@
 use lorikeet_api::wire::{EvaluateRequest, Evaluation};
 
 use super::{Session, name_or_path};
-use crate::{args::EvaluateArgs, failure::Failure, progress::WorkBar, table::pairs, units};
+use crate::{
+    args::{EvaluateArgs, Quantize},
+    failure::Failure,
+    progress::WorkBar,
+    table::pairs,
+    units,
+};
 
 /// Measures and prints.
 pub fn run(session: &mut Session<'_>, args: EvaluateArgs) -> Result<(), Failure> {
@@ -14,6 +20,7 @@ pub fn run(session: &mut Session<'_>, args: EvaluateArgs) -> Result<(), Failure>
         max_length: args.max_length,
         batch_size: args.batch_size,
         limit: args.limit,
+        quantize: args.quantize.map(Quantize::wanted),
     };
     let mut bar: Option<WorkBar> = None;
     let (json, interrupt) = (session.printer.wants_json(), &session.interrupt);

@@ -3,7 +3,11 @@
 use lorikeet_api::wire::{GenerateRequest, Generation, StopReason};
 
 use super::{Session, name_or_path};
-use crate::{args::GenerateArgs, failure::Failure, print, units};
+use crate::{
+    args::{GenerateArgs, Quantize},
+    failure::Failure,
+    print, units,
+};
 
 /// Writes an answer.
 pub fn run(session: &mut Session<'_>, args: GenerateArgs) -> Result<(), Failure> {
@@ -20,6 +24,7 @@ pub fn run(session: &mut Session<'_>, args: GenerateArgs) -> Result<(), Failure>
         top_k: args.top_k,
         stop: (!args.stop.is_empty()).then_some(args.stop),
         seed: args.seed,
+        quantize: args.quantize.map(Quantize::wanted),
     };
     let live = !session.printer.wants_json() && print::is_read_live();
     let (printer, interrupt) = (&mut *session.printer, &session.interrupt);

@@ -6,7 +6,11 @@ use lorikeet_api::wire::{Nothing, ServeRequest, ServeStatus, ServedKind};
 use lorikeet_server::Switch;
 
 use super::{Session, name_or_path};
-use crate::{args::ServeArgs, failure::Failure, print};
+use crate::{
+    args::{Quantize, ServeArgs},
+    failure::Failure,
+    print,
+};
 
 /// How soon Ctrl-C is heard.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -17,6 +21,7 @@ pub fn run(session: &mut Session<'_>, args: ServeArgs) -> Result<(), Failure> {
         model: name_or_path(args.model)?,
         adapters: args.adapter.into_iter().map(name_or_path).collect::<Result<_, _>>()?,
         port: args.port,
+        quantize: args.quantize.map(Quantize::wanted),
     };
     let app = session.app.clone();
     let switch = Switch::new(move |request: &ServeRequest| lorikeet_api::serving::open(&app, request));

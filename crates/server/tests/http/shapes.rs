@@ -64,6 +64,7 @@ fn the_words_and_counts_are_the_models() {
         top_k: None,
         stop: None,
         seed: Some(0),
+        quantize: None,
     };
     let direct = engine.generate(request, &mut |_| true).unwrap();
     assert_eq!(content(&reply), direct.text);

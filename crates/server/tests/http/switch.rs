@@ -12,7 +12,7 @@ use crate::client::{chat, get, post};
 use crate::engine::{BASE, engine};
 
 fn request(model: &str, port: u16) -> ServeRequest {
-    ServeRequest { model: model.to_owned(), adapters: Vec::new(), port: Some(port) }
+    ServeRequest { model: model.to_owned(), adapters: Vec::new(), port: Some(port), quantize: None }
 }
 
 fn switch() -> Option<impl ServeSwitch> {

@@ -33,7 +33,8 @@ impl<B: Backend + Clone> Session<'_, B> {
     }
 
     pub(super) fn warn(&mut self) {
-        for message in prepare::warnings(&self.examples, self.job) {
+        let misfits = self.model.misfits().sentence();
+        for message in prepare::warnings(&self.examples, self.job).into_iter().chain(misfits) {
             self.emit(EventKind::Warning { message });
         }
     }

@@ -1,5 +1,6 @@
 //! The kinds of value that settings take, and how each is read from a file, a flag or a form.
 
+use lorikeet_models::Quantise;
 use serde_json::{Value, json};
 
 use lorikeet_data::LossOn;
@@ -76,6 +77,28 @@ pub enum RecomputeChoice {
     Never,
     /// Every block.
     Blocks,
+}
+
+/// How the base is kept in memory while an adapter is trained on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuantiseChoice {
+    /// As its files have it.
+    None,
+    /// In blocks of 8 bits.
+    Q8_0,
+    /// In blocks of 4 bits.
+    Q4K,
+}
+
+impl QuantiseChoice {
+    /// As the models know it.
+    pub fn wanted(self) -> Option<Quantise> {
+        match self {
+            QuantiseChoice::None => None,
+            QuantiseChoice::Q8_0 => Some(Quantise::Q8_0),
+            QuantiseChoice::Q4K => Some(Quantise::Q4K),
+        }
+    }
 }
 
 /// A type of setting.
@@ -300,6 +323,12 @@ choice!(DeviceChoice {
 choice!(LossChoice {
     CrossEntropy = "cross_entropy", "Cross-entropy";
     Focal = "focal", "Focal";
+});
+
+choice!(QuantiseChoice {
+    None = "none", "As stored";
+    Q8_0 = "q8_0", "8 bits";
+    Q4K = "q4_k", "4 bits";
 });
 
 choice!(RecomputeChoice {
