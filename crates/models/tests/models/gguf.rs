@@ -16,7 +16,7 @@ fn fused() -> Fused {
 }
 
 /// The model in `folder` as a GGUF file.
-fn write(folder: &Path, to: &Path, recipe: GgufRecipe) -> lorikeet_models::Result<Vec<(String, Precision)>> {
+pub fn write(folder: &Path, to: &Path, recipe: GgufRecipe) -> lorikeet_models::Result<Vec<(String, Precision)>> {
     let (config, files) = (ModelConfig::read(folder, None)?, ModelFiles::open(folder)?);
     let tensor = |name: &str| GgufTensor { name: name.to_owned(), dims: files.shape(name).unwrap().to_vec() };
     let tensors: Vec<GgufTensor> = files.names().map(tensor).collect();

@@ -8,6 +8,7 @@ mod folders;
 mod gguf;
 mod gradients;
 mod properties;
+mod quantise;
 mod requests;
 mod weights;
 mod zoo;
