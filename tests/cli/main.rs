@@ -6,6 +6,7 @@ mod bad_files;
 mod bad_folders;
 mod bad_words;
 mod help;
+mod hostile;
 mod interrupted;
 mod serving;
 mod spine;
