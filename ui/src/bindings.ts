@@ -567,7 +567,11 @@ batch_size?: number,
 /**
  * Only the first rows.
  */
-limit?: number, };
+limit?: number,
+/**
+ * Keeps the base in fewer bits; as its files have it if left out.
+ */
+quantize?: Quantisation, };
 
 /**
  * What a measurement found.
@@ -781,7 +785,11 @@ stop?: Array<string>,
 /**
  * Same seed, same answer.
  */
-seed?: number, };
+seed?: number,
+/**
+ * Keeps the base in fewer bits; as its files have it if left out.
+ */
+quantize?: Quantisation, };
 
 /**
  * A piece of an answer, as soon as it is written.
@@ -1374,6 +1382,11 @@ special: boolean,
  * Whose turn it belongs to (`system`, `user`, `assistant`), when the template tells; `null` otherwise.
  */
 role: string | null, };
+
+/**
+ * A base kept in fewer bits while it is used.
+ */
+export type Quantisation = "q8_0" | "q4_k";
 
 /**
  * How well preferences are met. A reward is the preference strength times how much likelier than the reference the model
@@ -2199,7 +2212,11 @@ adapters?: Array<string>,
 /**
  * 8384 if left out; 0 takes any free port.
  */
-port?: number, };
+port?: number,
+/**
+ * Keeps the base in fewer bits; as its files have it if left out.
+ */
+quantize?: Quantisation, };
 
 /**
  * Whether and what is served.

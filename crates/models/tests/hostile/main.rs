@@ -158,10 +158,12 @@ fn configurations_that_lie() {
         configuration("config.json", huge("max_position_embeddings", "2000000000").as_bytes()),
         configuration("model.gguf", &gguf(&[("llama.block_count", u64::MAX)], &[4], 0, 0)),
         build("config.json", huge("num_hidden_layers", "2000000000").as_bytes()),
-        outcome("adapter_config.json", deep("r").as_bytes(), |folder| AdapterConfig::read(folder)),
-        outcome("adapter_config.json", br#"{"peft_type":"LORA","r":1e30,"target_modules":["q_proj"]}"#, |folder| {
-            AdapterConfig::read(folder)
-        }),
+        outcome("adapter_config.json", deep("r").as_bytes(), AdapterConfig::read),
+        outcome(
+            "adapter_config.json",
+            br#"{"peft_type":"LORA","r":1e30,"target_modules":["q_proj"]}"#,
+            AdapterConfig::read,
+        ),
         weights("model.safetensors.index.json", deep("weight_map").as_bytes()),
         weights("model.safetensors.index.json", br#"{"weight_map": {"x": "../../../etc/passwd"}}"#),
     ];
