@@ -100,6 +100,13 @@ fn a_classifier_is_trained_measured_and_asked() {
         terminal.run(&format!("evaluate --json --model ./bert --adapter {run} --data reviews.csv")).well().json();
     has(&found, &["n", "loss", "accuracy", "f1_macro"]);
     assert!(found["accuracy"].as_f64().unwrap() > 0.9, "{found}");
+    has(
+        &found["labels"],
+        &["per_label", "confusion", "balanced_accuracy", "matthews", "kappa", "roc_auc", "f1_weighted"],
+    );
+    let counts: Vec<Vec<u64>> = serde_json::from_value(found["labels"]["confusion"].clone()).unwrap();
+    let right = (counts[0][0] + counts[1][1]) as f64 / 96.0;
+    assert!((right - found["accuracy"].as_f64().unwrap()).abs() < 1e-12, "{found}");
 
     let words = ["predict", "--json", "--model", "./bert", "--adapter", run, "--text", "food was dirty and cold"];
     let prediction = terminal.run_words(words).well().json();

@@ -602,6 +602,10 @@ accuracy: number | null,
  */
 f1_macro: number | null,
 /**
+ * Everything that was counted of the labels; `null` for language models.
+ */
+labels: LabelReport | null,
+/**
  * Time it took.
  */
 seconds: number, };
@@ -904,6 +908,84 @@ label: string,
  * Rows that carry it.
  */
 n_rows: number, };
+
+/**
+ * How well one label was found.
+ */
+export type LabelFound = {
+/**
+ * Its name.
+ */
+label: string,
+/**
+ * Rows that have it.
+ */
+n: number,
+/**
+ * Share of the rows given it that have it.
+ */
+precision: number,
+/**
+ * Share of the rows with it that were given it.
+ */
+recall: number,
+/**
+ * Harmonic mean of the two.
+ */
+f1: number, };
+
+/**
+ * How well labels were found, by scikit-learn's definitions.
+ */
+export type LabelReport = {
+/**
+ * Each label.
+ */
+per_label: Array<LabelFound>,
+/**
+ * Rows by true label (row) and given label (column), in the order of `per_label`.
+ */
+confusion: Array<Array<number>>,
+/**
+ * The mean over labels.
+ */
+precision_macro: number,
+/**
+ * The mean over labels.
+ */
+recall_macro: number,
+/**
+ * The mean over labels by their rows.
+ */
+precision_weighted: number,
+/**
+ * The mean over labels by their rows.
+ */
+recall_weighted: number,
+/**
+ * The mean over labels by their rows.
+ */
+f1_weighted: number,
+/**
+ * Mean recall of the labels that some row has.
+ */
+balanced_accuracy: number,
+/**
+ * Correlation of true and given labels, from -1 to 1.
+ */
+matthews: number,
+/**
+ * Agreement beyond chance (Cohen), at most 1.
+ */
+kappa: number,
+/**
+ * Of two labels: how often a row with the second is ranked above one without; `null` otherwise.
+ */
+roc_auc: number | null,
+/**
+ * Of two labels: mean precision down the ranking for the second; `null` otherwise.
+ */
+average_precision: number | null, };
 
 /**
  * Lengths of rows, in tokens.

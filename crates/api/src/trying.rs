@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use lorikeet_data::{Chat, Labels, Message, PrepareOptions, Prepared, Role, Task, TemplateOrigin, Tokenizer, prepare};
 use lorikeet_generate::{GenerateSettings, Sampling, StopReason as Reason};
-use lorikeet_jobs::train::{Scores, Settings};
+use lorikeet_jobs::train::{Found, Measured, Ranking, Settings};
 use lorikeet_models::ModelConfig;
 
 use crate::App;
@@ -15,7 +15,7 @@ use crate::failure::invalid;
 use crate::loaded::{Parts, Ready};
 use crate::wire::{
     ApiError, ChatMessage, ErrorCode, EvaluateRequest, Evaluation, GenerateRequest, GenerateUpdate, Generation,
-    PredictRequest, Prediction, StopReason, WorkProgress,
+    LabelFound, LabelReport, PredictRequest, Prediction, StopReason, WorkProgress,
 };
 
 /// Longest answer when nothing is said.
@@ -157,8 +157,9 @@ pub fn evaluate(
     let started = Instant::now();
     let examples = prepare(&dataset, &rows, &ready.tokenizer, &options, known.as_ref(), &mut |_| {})?;
     let batch_size = request.batch_size.unwrap_or(BATCH_SIZE).max(1) as usize;
-    let scores = measure(&ready, parts.adapter.is_some(), &examples, task, batch_size, sink)?;
-    let scores = scores.ok_or_else(|| ApiError::new(ErrorCode::Cancelled, "the measurement was stopped"))?;
+    let measured = measure(&ready, parts.adapter.is_some(), &examples, task, batch_size, sink)?;
+    let measured = measured.ok_or_else(|| ApiError::new(ErrorCode::Cancelled, "the measurement was stopped"))?;
+    let scores = measured.scores;
     Ok(Evaluation {
         n: (examples.statistics().n_rows - examples.statistics().n_dropped) as u64,
         loss: crate::told::mean(scores.loss.sum, scores.loss.count as u64),
@@ -166,7 +167,33 @@ pub fn evaluate(
         perplexity: scores.perplexity().filter(|p| p.is_finite()),
         accuracy: scores.labels.map(|labels| labels.accuracy),
         f1_macro: scores.labels.map(|labels| labels.f1_macro),
+        labels: label_report(&measured, examples.labels()),
         seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// Everything that was counted of the labels.
+fn label_report(measured: &Measured, labels: &Labels) -> Option<LabelReport> {
+    let confusion = measured.confusion.as_ref()?;
+    let all = 0..confusion.n_labels();
+    let found = |(k, label): (usize, &String)| {
+        let Found { precision, recall, f1 } = confusion.found(k);
+        LabelFound { label: label.clone(), n: confusion.n_true(k), precision, recall, f1 }
+    };
+    let (even, weighted) = (confusion.found_macro(), confusion.found_weighted());
+    Some(LabelReport {
+        per_label: labels.names().iter().enumerate().map(found).collect(),
+        confusion: all.clone().map(|t| all.clone().map(|p| confusion.count(t, p)).collect()).collect(),
+        precision_macro: even.precision,
+        recall_macro: even.recall,
+        precision_weighted: weighted.precision,
+        recall_weighted: weighted.recall,
+        f1_weighted: weighted.f1,
+        balanced_accuracy: confusion.balanced_accuracy(),
+        matthews: confusion.matthews(),
+        kappa: confusion.kappa(),
+        roc_auc: measured.ranking.as_ref().and_then(Ranking::roc_auc),
+        average_precision: measured.ranking.as_ref().and_then(Ranking::average_precision),
     })
 }
 
@@ -189,7 +216,7 @@ fn measure(
     task: Task,
     batch_size: usize,
     sink: &mut dyn FnMut(WorkProgress) -> bool,
-) -> Result<Option<Scores>, ApiError> {
+) -> Result<Option<Measured>, ApiError> {
     let n_rows = examples.len() as u64;
     let (sender, receiver) = std::sync::mpsc::sync_channel::<u64>(1);
     let stop = std::sync::atomic::AtomicBool::new(false);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lorikeet_data::{Prepared, Task, Tokenizer};
 use lorikeet_generate::{Answer, GenerateSettings, Update, generate};
 use lorikeet_models::{Backend, Model, ModelConfig, ModelFiles, Pooling, Quantise, Tokens, Trainable, WeightSource};
-use lorikeet_train::{Decoding, Judge, Scores, Settings, evaluate, softmax};
+use lorikeet_train::{Decoding, Judge, Measured, Settings, measure, softmax};
 
 use crate::device::{Place, Work, compute, threads_or_all};
 use crate::{Failure, codes};
@@ -49,7 +49,7 @@ pub trait Executor: Send {
         task: Task,
         batch_size: usize,
         progress: &mut (dyn FnMut(u64, u64) -> bool + Send),
-    ) -> Result<Option<Scores>, Failure>;
+    ) -> Result<Option<Measured>, Failure>;
 
     /// Probabilities of a classifier's labels for one text.
     ///
@@ -127,13 +127,13 @@ impl<B: Backend> Executor for Loaded<B> {
         task: Task,
         batch_size: usize,
         progress: &mut (dyn FnMut(u64, u64) -> bool + Send),
-    ) -> Result<Option<Scores>, Failure> {
+    ) -> Result<Option<Measured>, Failure> {
         self.0.set_adapters(with_adapter);
         let model = &self.0;
         // Answers are compared with the usual constants; a run's own are those of its checks.
         let judge = if task == Task::Causal { Judge::new(&Settings::default(), examples)? } else { None };
         let measured = (task, judge.as_ref());
-        model.backend().run(|| evaluate(model, examples, measured, batch_size, progress).map_err(Failure::from))
+        model.backend().run(|| measure(model, examples, measured, batch_size, progress).map_err(Failure::from))
     }
 
     fn judge(&mut self, ids: &[u32], token_types: &[u32]) -> Result<Vec<f64>, Failure> {

@@ -3,7 +3,7 @@
 use lorikeet_data::{Batch, Prepared, Task};
 use lorikeet_models::{Backend, LossSum, Model, Spans, Tokens};
 
-use crate::{Confusion, Judge, Judgement, PreferenceSums, Result, Scores};
+use crate::{Confusion, Judge, Judgement, Measured, PreferenceSums, Ranking, Result, Scores};
 
 /// A batch of examples as the model takes it: what is fed, and what is expected.
 pub fn tokens_of(batch: Batch, task: Task) -> (Tokens, Vec<u32>) {
@@ -12,22 +12,36 @@ pub fn tokens_of(batch: Batch, task: Task) -> (Tokens, Vec<u32>) {
     (tokens, if task == Task::Classify { labels } else { targets })
 }
 
-/// Scores of `model` on all of `examples`, which a judge compares where they are preferences. `progress` hears (batches done, batches in all) and may return false to end
-/// early, which gives `None`.
+/// Scores of `model` on all of `examples`, which a judge compares where they are preferences. `progress` hears (batches
+/// done, batches in all) and may return false to end early, which gives `None`.
 ///
 /// # Errors
 /// Where the model refuses a batch.
 pub fn evaluate<B: Backend>(
     model: &Model<B>,
     examples: &Prepared,
-    (task, judge): (Task, Option<&Judge>),
+    measured: (Task, Option<&Judge>),
     batch_size: usize,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Option<Scores>> {
+    Ok(measure(model, examples, measured, batch_size, progress)?.map(|measured| measured.scores))
+}
+
+/// [`evaluate`] with everything that was counted.
+///
+/// # Errors
+/// As there.
+pub fn measure<B: Backend>(
+    model: &Model<B>,
+    examples: &Prepared,
+    (task, judge): (Task, Option<&Judge>),
+    batch_size: usize,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Option<Measured>> {
     let order: Vec<u32> = (0..examples.len() as u32).collect();
     let n_batches = order.len().div_ceil(batch_size.max(1)) as u64;
-    let mut sums = PreferenceSums::default();
-    let (mut loss, mut confusion) = (LossSum::default(), Confusion::new(examples.labels().len()));
+    let (mut loss, mut sums) = (LossSum::default(), PreferenceSums::default());
+    let (mut confusion, mut ranking) = (Confusion::new(examples.labels().len()), Ranking::default());
     for (i, chosen) in order.chunks(batch_size.max(1)).enumerate() {
         if !progress(i as u64, n_batches) {
             return Ok(None);
@@ -40,21 +54,24 @@ pub fn evaluate<B: Backend>(
         let (tokens, targets) = tokens_of(examples.batch(chosen), task);
         loss = loss.plus(match task {
             Task::Causal => model.loss(&tokens, &targets)?,
-            Task::Classify => classify(model, &tokens, &targets, &mut confusion)?,
+            Task::Classify => classify(model, &tokens, &targets, (&mut confusion, &mut ranking))?,
         });
     }
     progress(n_batches, n_batches);
     if judge.is_some() {
-        return Ok(Some(Judgement::scores(loss, sums)));
+        return Ok(Some(Measured { scores: Judgement::scores(loss, sums), confusion: None, ranking: None }));
     }
-    Ok(Some(Scores { loss, preference: None, labels: (task == Task::Classify).then(|| confusion.scores()) }))
+    let labels = (task == Task::Classify).then(|| confusion.scores());
+    let ranking = (confusion.n_labels() == 2).then_some(ranking);
+    let scores = Scores { loss, preference: None, labels };
+    Ok(Some(Measured { scores, confusion: labels.map(|_| confusion), ranking }))
 }
 
 fn classify<B: Backend>(
     model: &Model<B>,
     tokens: &Tokens,
     labels: &[u32],
-    confusion: &mut Confusion,
+    (confusion, ranking): (&mut Confusion, &mut Ranking),
 ) -> Result<LossSum> {
     let logits = model.logits(tokens)?;
     let (_, n_labels) = model.backend().shape(&logits);
@@ -64,9 +81,17 @@ fn classify<B: Backend>(
         let probabilities = softmax(row);
         let best = (0..n_labels).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or(0);
         confusion.add(*label as usize, best);
-        sum -= probabilities.get(*label as usize).copied().unwrap_or(0.0).ln();
+        if let [_, second] = probabilities.as_slice() {
+            ranking.add(*second, *label == 1);
+        }
+        sum += surprise(&probabilities, *label as usize);
     }
     Ok(LossSum::of(sum, labels.len()))
+}
+
+/// `-log p(label)`, in nats; its mean is the log loss.
+pub fn surprise(probabilities: &[f64], label: usize) -> f64 {
+    -probabilities.get(label).copied().unwrap_or(0.0).ln()
 }
 
 /// Probabilities of logits.

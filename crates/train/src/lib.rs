@@ -22,7 +22,7 @@ pub mod settings;
 
 pub use checkpoint::{Progress, checkpoints, newest_progress};
 pub use error::{Result, TrainError};
-pub use evaluate::{evaluate, softmax, tokens_of};
+pub use evaluate::{evaluate, measure, softmax, surprise, tokens_of};
 pub use event::{Event, EventKind, Phase, Summary};
 pub use job::{Control, Method, Observer, Outcome, TrainJob};
 pub use judge::Judge;
@@ -34,6 +34,6 @@ pub use prepare::Examples;
 pub use result::{ResultInfo, task_name};
 pub use samples::Decoding;
 pub use schedule::{Decay, Schedule};
-pub use scores::{Confusion, LabelScores, Scores};
+pub use scores::{Confusion, Found, LabelScores, Measured, Ranking, Scores};
 pub use session::train;
 pub use settings::{ClassWeights, DeviceChoice, LossChoice, QuantiseChoice, RecomputeChoice, Settings};

@@ -54,8 +54,54 @@ pub struct Evaluation {
     pub accuracy: Option<f64>,
     /// F1 averaged over labels; `null` for language models.
     pub f1_macro: Option<f64>,
+    /// Everything that was counted of the labels; `null` for language models.
+    pub labels: Option<LabelReport>,
     /// Time it took.
     pub seconds: f64,
+}
+
+/// How well labels were found, by scikit-learn's definitions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct LabelReport {
+    /// Each label.
+    pub per_label: Vec<LabelFound>,
+    /// Rows by true label (row) and given label (column), in the order of `per_label`.
+    pub confusion: Vec<Vec<u64>>,
+    /// The mean over labels.
+    pub precision_macro: f64,
+    /// The mean over labels.
+    pub recall_macro: f64,
+    /// The mean over labels by their rows.
+    pub precision_weighted: f64,
+    /// The mean over labels by their rows.
+    pub recall_weighted: f64,
+    /// The mean over labels by their rows.
+    pub f1_weighted: f64,
+    /// Mean recall of the labels that some row has.
+    pub balanced_accuracy: f64,
+    /// Correlation of true and given labels, from -1 to 1.
+    pub matthews: f64,
+    /// Agreement beyond chance (Cohen), at most 1.
+    pub kappa: f64,
+    /// Of two labels: how often a row with the second is ranked above one without; `null` otherwise.
+    pub roc_auc: Option<f64>,
+    /// Of two labels: mean precision down the ranking for the second; `null` otherwise.
+    pub average_precision: Option<f64>,
+}
+
+/// How well one label was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct LabelFound {
+    /// Its name.
+    pub label: String,
+    /// Rows that have it.
+    pub n: u64,
+    /// Share of the rows given it that have it.
+    pub precision: f64,
+    /// Share of the rows with it that were given it.
+    pub recall: f64,
+    /// Harmonic mean of the two.
+    pub f1: f64,
 }
 
 /// How far a piece of work has come.

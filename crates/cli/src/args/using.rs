@@ -30,7 +30,7 @@ impl Quantize {
     long_about = "Measure a model, with or without an adapter, on examples.\n\n\
                   A language model is measured by its loss (nats per learned token) and perplexity, a classifier by its loss, \
                   accuracy and F1.",
-    after_help = "JSON: n, loss, n_tokens, perplexity (language models), accuracy and f1_macro (classifiers), seconds"
+    after_help = "JSON: n, loss, n_tokens, perplexity (language models), accuracy, f1_macro and labels (classifiers), seconds"
 )]
 pub struct EvaluateArgs {
     /// Model by id, name or folder
