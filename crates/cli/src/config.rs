@@ -87,9 +87,19 @@ impl Config {
         if !declared::settings().iter().any(|spec| spec.name == key) {
             return Err(unknown(key, file));
         }
-        let value = serde_json::from_value(value).map_err(|_| refused("a number, a word or a list of words"))?;
+        let value =
+            serde_json::from_value(words_of(value)).map_err(|_| refused("a number, a word or a list of words"))?;
         self.settings.insert(key.to_owned(), value);
         Ok(())
+    }
+}
+
+/// A list's numbers as words: a list of weights is carried as the list of words that a flag makes of them.
+fn words_of(value: Value) -> Value {
+    let word = |item: Value| if item.is_number() { Value::String(item.to_string()) } else { item };
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(word).collect()),
+        other => other,
     }
 }
 
@@ -153,6 +163,12 @@ mod tests {
         assert_eq!(names, ["epochs", "learning_rate", "steps", "target_modules"]);
         assert_eq!(config.settings["epochs"], SettingValue::Integer(2));
         assert_eq!(config.settings["steps"], SettingValue::Null);
+    }
+
+    #[test]
+    fn a_list_may_hold_numbers() {
+        let config = Config::parse("class_weights: [0.5, 2]\n", "run.yaml").unwrap();
+        assert_eq!(config.settings["class_weights"], SettingValue::List(vec!["0.5".into(), "2".into()]));
     }
 
     #[test]
