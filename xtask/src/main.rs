@@ -11,6 +11,7 @@ mod demo;
 mod fuzz;
 mod generated;
 mod house;
+mod interop;
 mod process;
 mod say;
 mod setup;
@@ -37,6 +38,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Build the window and open it.
     App,
+    /// Load what Lorikeet writes in PEFT, transformers and llama.cpp, and compare.
+    Interop(interop::Options),
     /// Hold the repository against the rules of the house.
     Tidy,
     /// Write ui/src/bindings.ts from the list of commands.
@@ -66,6 +69,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Demo => demo::run_demo()?,
         Command::Test(options) => return test::run_tests(&options),
         Command::Fuzz(options) => fuzz::run_fuzz(&options)?,
+        Command::Interop(options) => return interop::run_interop(&options),
         Command::App => app::run_app()?,
         Command::Tidy => tidy::run()?,
         Command::Bindings => generated::bindings()?,

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use lorikeet_data::{Chat, Labels, Message, PrepareOptions, Prepared, Role, Task, TemplateOrigin, Tokenizer, prepare};
 use lorikeet_generate::{GenerateSettings, Sampling, StopReason as Reason};
-use lorikeet_jobs::train::{Found, Measured, Ranking, Settings};
-use lorikeet_models::ModelConfig;
+use lorikeet_jobs::train::{Found, Measured, Ranking, Settings, tokens_of};
+use lorikeet_models::{ModelConfig, export::write_tensors};
 
 use crate::App;
 use crate::failure::invalid;
@@ -136,6 +136,20 @@ pub fn evaluate(
     request: EvaluateRequest,
     sink: &mut dyn FnMut(WorkProgress) -> bool,
 ) -> Result<Evaluation, ApiError> {
+    evaluate_and_keep(app, request, None, sink)
+}
+
+/// [`evaluate`], which also writes the tokens and logits of the first rows to the file `logits`, for comparison with what
+/// another program makes of the same model.
+///
+/// # Errors
+/// As there, and where the file cannot be written.
+pub fn evaluate_and_keep(
+    app: &App,
+    request: EvaluateRequest,
+    logits: Option<&Path>,
+    sink: &mut dyn FnMut(WorkProgress) -> bool,
+) -> Result<Evaluation, ApiError> {
     let parts = Parts::find(app, &request.model, request.adapter.as_deref())?.quantised(request.quantize);
     let row = app.library.use_dataset(&request.data)?;
     let dataset = app.library.store.dataset(&row.hash)?;
@@ -157,6 +171,9 @@ pub fn evaluate(
     let started = Instant::now();
     let examples = prepare(&dataset, &rows, &ready.tokenizer, &options, known.as_ref(), &mut |_| {})?;
     let batch_size = request.batch_size.unwrap_or(BATCH_SIZE).max(1) as usize;
+    if let Some(path) = logits {
+        write_logits(&ready, parts.adapter.is_some(), &examples, task, path)?;
+    }
     let measured = measure(&ready, parts.adapter.is_some(), &examples, task, batch_size, sink)?;
     let measured = measured.ok_or_else(|| ApiError::new(ErrorCode::Cancelled, "the measurement was stopped"))?;
     let scores = measured.scores;
@@ -195,6 +212,35 @@ fn label_report(measured: &Measured, labels: &Labels) -> Option<LabelReport> {
         roc_auc: measured.ranking.as_ref().and_then(Ranking::roc_auc),
         average_precision: measured.ranking.as_ref().and_then(Ranking::average_precision),
     })
+}
+
+/// Rows whose logits are kept.
+const KEPT_ROWS: u32 = 8;
+
+/// A safetensors file with `input_ids` (N), `starts` of the rows among them (S + 1), and `logits`: a row for each token, or for
+/// each text of a classifier.
+fn write_logits(
+    ready: &Ready,
+    with_adapter: bool,
+    examples: &Prepared,
+    task: Task,
+    path: &Path,
+) -> Result<(), ApiError> {
+    let chosen: Vec<u32> = (0..KEPT_ROWS.min(examples.len() as u32)).collect();
+    let batch = examples.batch(&chosen);
+    let starts: Vec<f32> = batch.starts.iter().map(|n| *n as f32).collect();
+    let (tokens, _) = tokens_of(batch, task);
+    let ids: Vec<f32> = tokens.ids.iter().map(|id| *id as f32).collect();
+    let rows = if task == Task::Causal { ids.len() } else { chosen.len() };
+    let logits = ready.executor().logits(with_adapter, &tokens)?;
+    let tensor = |name: &str, dims: Vec<usize>, numbers: Vec<f32>| (name.to_owned(), dims, numbers);
+    let columns = logits.len().checked_div(rows).unwrap_or_default();
+    let tensors = vec![
+        tensor("input_ids", vec![ids.len()], ids),
+        tensor("starts", vec![starts.len()], starts),
+        tensor("logits", vec![rows, columns], logits),
+    ];
+    Ok(write_tensors(path, tensors, "pt")?)
 }
 
 /// Labels in the order of the classifier, where they are known.

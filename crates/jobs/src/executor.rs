@@ -57,6 +57,12 @@ pub trait Executor: Send {
     /// Where the text is too long.
     fn judge(&mut self, ids: &[u32], token_types: &[u32]) -> Result<Vec<f64>, Failure>;
 
+    /// Logits, a row for each token, or for each text of a classifier.
+    ///
+    /// # Errors
+    /// Where a text is too long.
+    fn logits(&mut self, with_adapter: bool, tokens: &Tokens) -> Result<Vec<f32>, Failure>;
+
     /// A vector of length one for each text.
     ///
     /// # Errors
@@ -149,6 +155,13 @@ impl<B: Backend> Executor for Loaded<B> {
         let logits = model.backend().run(|| model.logits(&tokens))?;
         let numbers = model.backend().download(&logits).map_err(Failure::from)?;
         Ok(softmax(&numbers))
+    }
+
+    fn logits(&mut self, with_adapter: bool, tokens: &Tokens) -> Result<Vec<f32>, Failure> {
+        self.0.set_adapters(with_adapter);
+        let model = &self.0;
+        let logits = model.backend().run(|| model.logits(tokens))?;
+        model.backend().download(&logits).map_err(Failure::from)
     }
 
     fn embed(&mut self, with_adapter: bool, texts: &Tokens, pooling: Pooling) -> Result<Vec<Vec<f32>>, Failure> {

@@ -9,4 +9,4 @@ mod peft;
 pub use gguf::write_gguf_adapter;
 pub use merged::Merged;
 pub use mlx::write_mlx;
-pub use peft::write_peft;
+pub use peft::{write_peft, write_tensors};

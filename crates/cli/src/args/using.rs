@@ -54,6 +54,9 @@ pub struct EvaluateArgs {
     /// Keep the base in fewer bits [default: as its files have it]
     #[arg(long, value_name = "FORMAT")]
     pub quantize: Option<Quantize>,
+    /// Also write tokens and logits of the first eight rows to a file, to compare with another program
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub logits: Option<std::path::PathBuf>,
 }
 
 /// Flags of `generate`.

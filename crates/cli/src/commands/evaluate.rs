@@ -27,7 +27,8 @@ pub fn run(session: &mut Session<'_>, args: EvaluateArgs) -> Result<(), Failure>
     };
     let mut bar: Option<WorkBar> = None;
     let (json, interrupt) = (session.printer.wants_json(), &session.interrupt);
-    let measured = lorikeet_api::trying::evaluate(&session.app, request, &mut |progress| {
+    let logits = args.logits.as_deref();
+    let measured = lorikeet_api::trying::evaluate_and_keep(&session.app, request, logits, &mut |progress| {
         bar.get_or_insert_with(|| WorkBar::new("measuring", &progress.unit, json)).set(progress.done, progress.total);
         !interrupt.is_set()
     });

@@ -29,8 +29,12 @@ pub fn write_peft(adapter: &AdapterFiles, folder: &Path) -> Result<()> {
     write_tensors(&folder.join(PEFT_WEIGHTS), tensors.collect(), "pt")
 }
 
-/// Writes tensors of 32-bit floats as one safetensors file.
-pub(crate) fn write_tensors(path: &Path, tensors: Vec<(String, Vec<usize>, Vec<f32>)>, format: &str) -> Result<()> {
+/// Writes tensors of 32-bit floats, each with name, shape and numbers, as one safetensors file; `format` is what its metadata
+/// says of who reads it.
+///
+/// # Errors
+/// Where a shape does not fit its numbers, or the disk refuses.
+pub fn write_tensors(path: &Path, tensors: Vec<(String, Vec<usize>, Vec<f32>)>, format: &str) -> Result<()> {
     let bad = |e: safetensors::SafeTensorError| ModelError::BadWeights { path: path.to_owned(), reason: e.to_string() };
     let stored: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .into_iter()
