@@ -405,6 +405,7 @@ mod tests {
         max_length: 1024
         model: "NousResearch/Llama-3.2-1B"
         output: "./out"
+        packing: false
         rank: 32
         rank_stabilised: true
         recompute: "blocks"
@@ -413,7 +414,7 @@ mod tests {
         validation_split: 0.05
         warmup: 0.1
         weight_decay: 0.0
-        left: evals_per_epoch, sample_packing, special_tokens
+        left: evals_per_epoch, special_tokens
         "#);
     }
 
