@@ -69,12 +69,15 @@ mod tests {
             seconds: 0.1,
         };
         let texts = ["rain".to_owned(), "sun ".repeat(20)];
-        assert_eq!(
-            text(&texts, &found),
-            "2 x 2 numbers (mean of the tokens); `--json` prints them\n\n\
-             TEXT                                                LIKE THE FIRST\n\
-             rain                                                         1.000\n\
-             sun sun sun sun sun sun sun sun sun sun sun sun …           0.600\n"
-        );
+        let shown = text(&texts, &found);
+        // What stands between blanks of the table.
+        let cells = |line: usize| -> Vec<String> {
+            let parts = shown.lines().nth(line).unwrap().split("  ").map(str::trim).filter(|cell| !cell.is_empty());
+            parts.map(str::to_owned).collect()
+        };
+        assert_eq!(cells(0), ["2 x 2 numbers (mean of the tokens); `--json` prints them"]);
+        assert_eq!(cells(2), ["TEXT", "LIKE THE FIRST"]);
+        assert_eq!(cells(3), ["rain", "1.000"]);
+        assert_eq!(cells(4), ["sun ".repeat(12) + "…", "0.600".to_owned()]);
     }
 }
