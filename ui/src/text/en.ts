@@ -1,6 +1,6 @@
 // Every text of the window, in English: plain, short, second person. Numbers come with their units from lib/format.
 import type {
-  DatasetKind, ErrorCode, ImportProgress, RunDetails, RunEstimate, RunEvent, RunMetrics, RunStatus, SettingGroup, StopReason, Task,
+  DatasetKind, ErrorCode, Export, ExportComparison, ExportForm, ImportProgress, RunDetails, RunEstimate, RunEvent, RunMetrics, RunStatus, SettingGroup, StopReason, Task, WorkProgress,
 } from '../bindings';
 import { bytes, duration, fixed, group, measure, NBSP, percent, rateFixed, seconds } from '../lib/format';
 import type { Verdict } from '../lib/verdict';
@@ -38,7 +38,7 @@ export const app = {
   sidebar: 'Places',
   find: 'Search or do',
   findKeys: 'Ctrl K', findKeysMac: '⌘ K',
-  offline: 'Offline. Nothing leaves this computer.',
+  offline: 'Works offline. Nothing leaves this computer.',
   serving: 'Serving on this computer',
   training: (name: string, share: number) => `${name}, ${percent(share, 0)} done`,
   dropAnywhere: 'Drop to add your examples',
@@ -118,7 +118,8 @@ export const home = {
   unfitCausal: (kind: DatasetKind) => `It sorts text into labels; these are ${noun(kind)}`,
   parameters: (n: string) => `${n} parameters`,
   fromFolder: 'From a folder',
-  fromFolderWhat: 'Safetensors, on any disk. It stays where it is and is only read.',
+  fromFolderWhat: 'Safetensors or GGUF, on any disk. It stays where it is and is only read.',
+  fromHub: 'From the hub', fromHubWhat: 'By its name there. It is fetched once and then used offline.',
   folderTitle: 'The folder of a model',
   train: 'Train',
   starting: 'Starting',
@@ -195,9 +196,12 @@ export const models = {
   add: 'Add from a folder',
   columns: { name: 'Name', what: 'What it can do', size: 'Size', parameters: 'Parameters', licence: 'Licence', speed: 'Trains at', used: 'Last used' },
   never: 'not yet',
-  path: 'Path of a model folder',
-  pathHint: 'Path of a folder with config.json, weights and tokenizer',
-  addPath: 'Add',
+  addFile: 'Add a GGUF file', fileTitle: 'A GGUF file',
+  path: 'Path of a model’s folder or GGUF file, or its name on the hub',
+  pathHint: 'Path, or owner/name on the hub',
+  addPath: 'Add', get: 'Get',
+  getting: (name: string) => `Getting ${name}`, asking: 'Asking the hub', come: (done: string, of: string) => `${done} of ${of}`, left: (time: string) => `${time} left`,
+  notCome: (name: string) => `${name} did not come`,
   readOnly: 'Lorikeet only reads it; it stays where it is.',
   details: { family: 'Family', layers: 'Blocks', width: 'Width', heads: 'Heads', vocabulary: 'Vocabulary', context: 'Longest text', dtype: 'Number format', hash: 'Fingerprint', modules: 'Adapters go on', labels: 'Labels', folder: 'Folder', template: 'Chat template', yes: 'brings one', no: 'none' },
   card: 'What it is',
@@ -371,6 +375,30 @@ export const finished = {
   changeSettings: 'Change settings',
 };
 
+export const exporting = {
+  entry: 'Export', entryWhy: 'Use it in another program',
+  title: (name: string) => `Export ${name}`,
+  form: 'Form', format: 'Number format', folder: 'Folder', inside: 'Inside Lorikeet’s folder', folderTitle: 'A folder for the export',
+  forms: {
+    peft: { name: 'PEFT adapter', what: 'A small folder for transformers, PEFT and vLLM, used over the base model.' },
+    merged: { name: 'Whole model', what: 'Base and adapter in one, as safetensors, for everything that loads models from the hub.' },
+    gguf: { name: 'GGUF model', what: 'One file for llama.cpp, LM Studio and their kin, in as few bits as you like.' },
+    ollama: { name: 'Ollama', what: 'A GGUF file with the Modelfile that Ollama makes a model of.' },
+    'gguf-adapter': { name: 'GGUF adapter', what: 'A small file that llama.cpp puts over the base’s GGUF file.' },
+    mlx: { name: 'MLX adapter', what: 'A small folder for mlx-lm on Macs, used over the base model.' },
+  } satisfies Record<ExportForm, { name: string; what: string }>,
+  formats: {
+    bf16: '16 bits (bfloat16)', f16: '16 bits (half)', f32: '32 bits', q4_k_m: 'about 5 bits (Q4_K_M)', q8_0: 'about 8 bits (Q8_0)',
+    q6_k: 'about 6.5 bits (Q6_K)', q5_k_m: 'about 5.7 bits (Q5_K_M)', q4_0: 'about 4.5 bits (Q4_0)',
+  } as Record<string, string>,
+  start: 'Export',
+  working: (p: WorkProgress | null) => (p === null ? 'Starting' : p.unit === 'bytes' ? `${bytes(p.done)}${p.total === null ? '' : ` of ${bytes(p.total)}`} written` : `${group(p.done)}${p.total === null ? '' : ` of ${group(p.total)}`} ${p.unit}`),
+  made: (made: Export) => `${counted(made.files.length, 'file', 'files')}, ${bytes(made.n_bytes)}, written and read back`,
+  compared: (c: ExportComparison) =>
+    `Read from disk and compared in ${counted(c.n_rows, 'place', 'places')}: its numbers differ by ${percent(c.relative_difference, c.relative_difference < 0.001 ? 4 : 1)} from what it was made of, and its first choice is the same in ${percent(c.same_best, 0)} of them.`,
+  where: 'Folder', copyUse: 'Copy', another: 'Export in another form',
+};
+
 export const runs = {
   title: 'Runs', newRun: 'New run', find: 'Find a run by name, examples or model', clear: 'Clear',
   shown: (shown: number, of: number) => `${group(shown)} of ${group(of)}`,
@@ -413,7 +441,8 @@ export const serve = {
 };
 
 export const settings = {
-  title: 'Settings', look: 'Look', theme: 'Light or dark', themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
+  title: 'Settings', hub: 'Hub', hubAddress: 'Address', hubAddressWhy: 'Where models are fetched from when you ask for one.', token: 'Token', tokenWhy: 'For models that ask who you are. Kept in a file that only you can read, and sent to the hub alone.', tokenSet: 'one is set', tokenFromEnvironment: 'from HF_TOKEN', tokenNone: 'none', tokenForget: 'Forget it', save: 'Save',
+  look: 'Look', theme: 'Light or dark', themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
   themeWhy: 'Kept in the data folder.', folder: 'Data folder', folderWhy: 'Everything Lorikeet writes is in here. Set LORIKEET_HOME before the start to use another.', free: (n: string) => `${n} free on this disk`,
   notWritable: 'Nothing can be written there.', copyFolder: 'Copy the path', computer: 'This computer', devices: 'Devices', threads: 'Threads for training', memory: 'Memory', memoryOf: (free: string, total: string) => `${free} free of ${total}`,
   about: 'About', version: 'Version', code: 'Code', licence: 'Licence', licenceText: 'MIT or Apache-2.0', problems: 'To look at', available: 'ready', keys: 'Keys',
