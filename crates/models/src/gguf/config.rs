@@ -196,6 +196,12 @@ fn scaling(
     Ok(())
 }
 
+/// The rotary base of Gemma 3's layers with a window, in either spelling of its configuration.
+fn local_base(raw: &Map<String, Value>) -> f64 {
+    let nested = raw.get("rope_parameters").and_then(|rope| rope.get("sliding_attention")?.get("rope_theta"));
+    raw.get("rope_local_base_freq").or(nested).and_then(Value::as_f64).unwrap_or(10_000.0)
+}
+
 /// Llama 3's scaling from its divisors: the file keeps only the result, so the parameters that all published models share
 /// are tried with the largest divisor as the factor.
 fn llama3_scaling(divisors: &[f32], raw: &Map<String, Value>) -> Result<Value> {
@@ -253,6 +259,9 @@ pub fn fields_of(raw: &Map<String, Value>) -> Result<Vec<(String, Field<'static>
     })?;
     let architecture = names.architecture();
     let nested = raw.get("rope_parameters").or_else(|| raw.get("rope_scaling")).and_then(Value::as_object);
+    // Where kinds of layers turn differently, each has parameters of its own; GGUF's keys are those of the layers that see
+    // everything.
+    let nested = nested.map(|rope| rope.get("full_attention").and_then(Value::as_object).unwrap_or(rope));
     let find = |key: &str| {
         let in_rope = nested.and_then(|rope| rope.get(key));
         raw.get(key).filter(|v| !v.is_null()).or(in_rope)
@@ -267,6 +276,12 @@ pub fn fields_of(raw: &Map<String, Value>) -> Result<Vec<(String, Field<'static>
         fields.extend(field.map(|field| (format!("{architecture}.{suffix}"), field)));
     }
     fields.extend(head_fields(names, raw));
+    if architecture == "gemma3" {
+        // Transformers fills in a million where nothing is said, llama.cpp ten thousand.
+        let unsaid = find("rope_theta").is_none().then(|| (format!("{architecture}.rope.freq_base"), Field::F32(1e6)));
+        fields.extend(unsaid);
+        fields.push((format!("{architecture}.rope.freq_base_swa"), Field::F32(local_base(raw) as f32)));
+    }
     let text = |key: &str| nested.and_then(|rope| rope.get(key)).and_then(Value::as_str);
     if let Some(kind @ ("linear" | "yarn")) = text("rope_type").or_else(|| text("type")) {
         fields.push((format!("{architecture}.rope.scaling.type"), Field::text(kind)));
@@ -315,4 +330,25 @@ pub(super) fn rope_divisors(raw: &Map<String, Value>, head_dim: usize) -> Option
     let parameters =
         (number("low_freq_factor")?, number("high_freq_factor")?, number("original_max_position_embeddings")?);
     Some(llama3_divisors(head_dim / 2, theta, parameters, number("factor")?).map(|d| d as f32).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gemma_3_says_both_of_its_rotary_bases() {
+        let base = |raw: Value, key: &str| {
+            let fields = fields_of(raw.as_object().unwrap()).unwrap();
+            fields.into_iter().find(|(name, _)| *name == format!("gemma3.rope.{key}")).map(|(_, value)| value.as_f64())
+        };
+        let said = json!({"model_type": "gemma3_text", "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": 5e5},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 2e4}}});
+        assert_eq!(base(said.clone(), "freq_base"), Some(Some(5e5)));
+        assert_eq!(base(said, "freq_base_swa"), Some(Some(2e4)));
+        let unsaid = json!({"model_type": "gemma3_text"});
+        assert_eq!(base(unsaid.clone(), "freq_base"), Some(Some(1e6)));
+        assert_eq!(base(unsaid, "freq_base_swa"), Some(Some(1e4)));
+    }
 }
