@@ -21,7 +21,7 @@ const PROMPT: usize = 5;
 fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("parity/recorded");
     let mut folders: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
-    folders.retain(|f| f.is_dir());
+    folders.retain(|f| f.join("recorded.safetensors").is_file());
     folders.sort();
     folders
 }
