@@ -10,5 +10,6 @@ mod families;
 mod gguf;
 mod labels;
 mod matrix;
+mod oracle;
 mod recorded;
 mod threads;

@@ -1,4 +1,4 @@
-//! The composed back end: every operation written in plain candle tensor operations, so that it runs wherever candle does.
+//! The composed back end: every operation written in operations of candle, so that it runs wherever candle does.
 //! Nothing here records a graph (no variable ever enters) and nothing waits for the device, except for returned numbers.
 //!
 //! It is also the second opinion on the fused back end: tests hold the two equal.

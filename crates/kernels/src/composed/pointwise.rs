@@ -1,6 +1,7 @@
 //! Element-wise operations: activations with their derivatives, gates, biases.
 
 use candle_core::{DType, Tensor};
+use candle_nn::ops::{sigmoid, silu};
 
 use super::{DeviceMatrix, expect_equal};
 use crate::{Activation, Result, random::Stream};
@@ -100,9 +101,9 @@ pub(super) fn cap_slope(y: &Tensor, cap: f32) -> Result<Tensor> {
 /// `f(x)`.
 pub(super) fn value(f: Activation, x: &Tensor) -> Result<Tensor> {
     Ok(match f {
-        Activation::Silu => x.mul(&sigmoid(x)?)?,
-        Activation::Gelu => x.mul(&normal_distribution(x)?)?,
-        Activation::GeluTanh => x.mul(&tanh_argument(x)?.tanh()?.affine(0.5, 0.5)?)?,
+        Activation::Silu => silu(x)?,
+        Activation::Gelu => x.gelu_erf()?,
+        Activation::GeluTanh => x.gelu()?,
         Activation::Relu => x.relu()?,
         Activation::Tanh => x.tanh()?,
     })
@@ -130,10 +131,6 @@ fn slope(f: Activation, x: &Tensor) -> Result<Tensor> {
         Activation::Relu => x.gt(0f32)?.to_dtype(DType::F32)?,
         Activation::Tanh => x.tanh()?.sqr()?.affine(-1.0, 1.0)?,
     })
-}
-
-fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    Ok(x.neg()?.exp()?.affine(1.0, 1.0)?.recip()?)
 }
 
 fn normal_distribution(x: &Tensor) -> Result<Tensor> {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use candle_core::Tensor;
+use candle_nn::rotary_emb::rope_thd;
 
 use super::{DeviceMatrix, expect_equal, expect_indices, expect_one_per_row};
 use crate::{KernelError, Result};
@@ -69,18 +70,16 @@ pub(super) fn rotate(
     let sin = if backward { sin.neg()? } else { sin.clone() };
     let (cos, sin) = (cos.floats(op)?.reshape((n, 1, half))?, sin.reshape((n, 1, half))?);
     let x = x.owned(op)?;
-    *x = rotated(&x.reshape((n, c / head_dim, head_dim))?, &cos, &sin)?.reshape((n, c))?;
+    *x = rotated(&x.reshape((n, 1, c / head_dim, head_dim))?, &cos, &sin)?.reshape((n, c))?;
     Ok(())
 }
 
-/// x (N, H, D) with the first channels of each head at angles (N, 1, R / 2).
+/// x (N, 1, H, D), each row a batch with an angle of its own, with the first channels of each head at angles (N, 1, R / 2).
 fn rotated(x: &Tensor, cos: &Tensor, sin: &Tensor) -> candle_core::Result<Tensor> {
-    let (half, head_dim) = (cos.dim(2)?, x.dim(2)?);
-    let (a, b) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
-    let first = a.broadcast_mul(cos)?.sub(&b.broadcast_mul(sin)?)?;
-    let second = b.broadcast_mul(cos)?.add(&a.broadcast_mul(sin)?)?;
-    if 2 * half == head_dim {
-        return Tensor::cat(&[&first, &second], 2);
+    let (turning, head_dim) = (2 * cos.dim(2)?, x.dim(3)?);
+    let turned = rope_thd(&x.narrow(3, 0, turning)?.contiguous()?, cos, sin)?;
+    if turning == head_dim {
+        return Ok(turned);
     }
-    Tensor::cat(&[&first, &second, &x.narrow(2, 2 * half, head_dim - 2 * half)?], 2)
+    Tensor::cat(&[&turned, &x.narrow(3, turning, head_dim - turning)?], 3)
 }
