@@ -5,6 +5,7 @@
 mod bad_files;
 mod bad_folders;
 mod bad_words;
+mod found;
 mod help;
 mod hostile;
 mod interrupted;

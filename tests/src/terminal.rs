@@ -75,7 +75,8 @@ impl Terminal {
         let mut command = Command::new(binary());
         command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env("LORIKEET_HOME", self.home()).env("COLUMNS", "100").env("NO_COLOR", "1");
-        command.env_remove("LORIKEET_LOG");
+        // Whatever other programs fetched on this computer is none of a test's business.
+        command.env("HF_HUB_CACHE", self.path("hub-cache")).env_remove("LORIKEET_LOG");
         command
     }
 

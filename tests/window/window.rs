@@ -119,6 +119,7 @@ impl Window {
         let (port, native_port) = (free_port(), free_port());
         let mut command = Command::new("tauri-driver");
         command.args(["--port", &port.to_string(), "--native-port", &native_port.to_string()]);
+        command.env("HF_HUB_CACHE", desk.folder.path().join("hub-cache"));
         command.env("LORIKEET_HOME", desk.home()).env("GDK_BACKEND", "x11").envs(variables.iter().copied());
         for (name, folder) in [("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache")] {
             command.env(name, desk.folder.path().join(folder));

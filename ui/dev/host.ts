@@ -26,6 +26,7 @@ export function madeUpHost(query: URLSearchParams): Host {
     data_show: (request: { id: string }) => made.DATASETS.find((one) => one.id === request.id) ?? made.DATASETS[0],
     data_preview: (request: { offset?: number }) => made.preview(request.offset ?? 0),
     models_list: () => made.MODELS,
+    models_found: () => [{ name: 'Qwen/Qwen3-0.6B-Base', path: '/home/ana/.cache/huggingface/hub/models--Qwen--Qwen3-0.6B-Base/snapshots/1f3c', n_bytes: 1.2e9 }],
     model_add: () => made.MODELS[2],
     model_inspect: (request: { model: string }) => made.modelDetails(made.MODELS.find((one) => one.id === request.model) ?? made.MODELS[0]!),
     settings_schema: () => made.SCHEMA,

@@ -119,6 +119,23 @@ column: number | null,
 reason: string, };
 
 /**
+ * A model that another program fetched from a hub on this computer. It is used where it lies and only read.
+ */
+export type CachedModel = {
+/**
+ * Its name on the hub: `OWNER/NAME`.
+ */
+name: string,
+/**
+ * Its folder or GGUF file, as `model_add` takes it.
+ */
+path: string,
+/**
+ * Size of what makes the model.
+ */
+n_bytes: number, };
+
+/**
  * One message: who says it, and what.
  */
 export type ChatMessage = {
@@ -2556,6 +2573,8 @@ export const commandsOver = (call: Call) => ({
   data_preview: (request: DataPreviewRequest) => call("data_preview", request) as Promise<DataPreview>,
   /** Base models: the built-in one first, then those last used. */
   models_list: (request: Nothing = {}) => call("models_list", request) as Promise<Array<ModelSummary>>,
+  /** Whole models in the cache of other programs (transformers, huggingface_hub) that are not in the list yet. */
+  models_found: (request: Nothing = {}) => call("models_found", request) as Promise<Array<CachedModel>>,
   /** Registers a folder as a base model. */
   model_add: (request: ModelAddRequest) => call("model_add", request) as Promise<ModelSummary>,
   /** One model in full. */
@@ -2609,7 +2628,7 @@ export const streamsOver = (stream: Stream) => ({
   /** Measures a model on examples. */
   evaluate: (request: EvaluateRequest, onUpdate: (update: WorkProgress) => void, signal?: AbortSignal) =>
     stream("evaluate", request, onUpdate as (update: unknown) => void, signal) as Promise<Evaluation>,
-  /** Brings a model from a hub and registers it; goes on where an earlier attempt stopped. */
+  /** Registers a model of a hub: where another program fetched it, else by a download that goes on where it stopped. */
   model_get: (request: ModelGetRequest, onUpdate: (update: DownloadProgress) => void, signal?: AbortSignal) =>
     stream("model_get", request, onUpdate as (update: unknown) => void, signal) as Promise<ModelSummary>,
   /** Writes a result in the form another program loads, reads it back and compares it. */

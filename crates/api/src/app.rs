@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use lorikeet_data::Store;
+use lorikeet_hub::HubCache;
 use lorikeet_jobs::{InProcess, Jobs, Scope, devices};
 use lorikeet_models::AdapterForm;
 use lorikeet_registry::{Page, Registry, RunFilter, RunStatus};
@@ -29,6 +30,8 @@ pub struct App {
     pub(crate) counts: Arc<Counts>,
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) summaries: Arc<Summaries>,
+    /// Where other programs keep models; `None` where this system has no such place.
+    pub(crate) hub_cache: Option<HubCache>,
     switch: Arc<RwLock<Option<Arc<dyn ServeSwitch>>>>,
 }
 
@@ -60,7 +63,13 @@ impl App {
         let jobs = Arc::new(Jobs::new(registry, library.clone(), Arc::new(InProcess)));
         jobs.recover()?;
         let (counts, loaded, summaries, switch) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
-        Ok(App { library, jobs, counts, loaded, summaries, switch })
+        let hub_cache = HubCache::of_environment(|name| std::env::var_os(name));
+        Ok(App { library, jobs, counts, loaded, summaries, hub_cache, switch })
+    }
+
+    /// The same with another folder in which to look for models that other programs fetched.
+    pub fn with_hub_cache(self, folder: PathBuf) -> App {
+        App { hub_cache: Some(HubCache::at(folder)), ..self }
     }
 
     /// The data folder.

@@ -48,6 +48,8 @@ macro_rules! command_table {
 
                 /// Base models: the built-in one first, then those last used.
                 models_list(Nothing) -> Vec<ModelSummary> = models::list;
+                /// Whole models in the cache of other programs (transformers, huggingface_hub) that are not in the list yet.
+                models_found(Nothing) -> Vec<CachedModel> = hub::found;
                 /// Registers a folder as a base model.
                 model_add(ModelAddRequest) -> ModelSummary = models::add;
                 /// One model in full.
@@ -100,7 +102,7 @@ macro_rules! command_table {
                 run_follow(RunFollowRequest, RunEvents) -> Nothing = runs::follow;
                 /// Measures a model on examples.
                 evaluate(EvaluateRequest, WorkProgress) -> Evaluation = trying::evaluate;
-                /// Brings a model from a hub and registers it; goes on where an earlier attempt stopped.
+                /// Registers a model of a hub: where another program fetched it, else by a download that goes on where it stopped.
                 model_get(ModelGetRequest, DownloadProgress) -> ModelSummary = hub::get;
                 /// Writes a result in the form another program loads, reads it back and compares it.
                 export(ExportRequest, WorkProgress) -> Export = export::export;

@@ -1,19 +1,21 @@
-//! Models from a hub: getting one, and which hub with which token.
+//! Models from a hub: getting one, those that other programs fetched from it already, and which hub with which token.
 //!
 //! The token stands in a file of its own that only its owner may read, or in the environment; never in the registry, a log or
 //! an answer.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lorikeet_hub::{ENDPOINT, Hub, HubError, Patience, Token, Wanted};
 use lorikeet_jobs::{Failure, codes};
+use lorikeet_models::ModelConfig;
 
 use crate::App;
 use crate::app::disk_available;
 use crate::failure::{invalid, io};
 use crate::wire::{
-    ApiError, DownloadProgress, ErrorCode, HubSettings, HubSettingsRequest, ModelGetRequest, ModelSummary, Nothing,
+    ApiError, CachedModel, DownloadProgress, ErrorCode, HubSettings, HubSettingsRequest, ModelGetRequest, ModelSummary,
+    Nothing,
 };
 
 /// The environment's words, which come before the settings.
@@ -32,10 +34,26 @@ pub fn get(
 ) -> Result<ModelSummary, ApiError> {
     let wanted = Wanted::new(&request.model, request.revision.as_deref(), request.file.as_deref())?;
     let folder = app.home().join("models");
+    let cached = || app.hub_cache.as_ref()?.find(&wanted);
+    let place = match cached().filter(|_| !wanted.place(&folder).exists()) {
+        Some(model) => model.path,
+        None => download(app, &wanted, &folder, sink)?,
+    };
+    let name = request.model.rsplit('/').next().unwrap_or(&request.model).to_owned();
+    crate::models::summary(app, &app.library.register(&place, &name)?)
+}
+
+/// Brings a model below `folder`, as long as the disk has room; returns where it is.
+fn download(
+    app: &App,
+    wanted: &Wanted,
+    folder: &Path,
+    sink: &mut dyn FnMut(DownloadProgress) -> bool,
+) -> Result<PathBuf, ApiError> {
     let hub = Hub::new(&endpoint(app)?, token(app)?, Patience::default());
     let mut too_large = None;
-    let place = hub.get(&wanted, &folder, &mut |p| {
-        let free = disk_available(&folder).unwrap_or(u64::MAX).saturating_sub(RESERVE_BYTES);
+    let place = hub.get(wanted, folder, &mut |p| {
+        let free = disk_available(folder).unwrap_or(u64::MAX).saturating_sub(RESERVE_BYTES);
         if p.n_bytes_total - p.n_bytes > free {
             too_large = Some((p.n_bytes_total - p.n_bytes, free));
             return false;
@@ -49,12 +67,31 @@ pub fn get(
         })
     });
     if let Some((needed, free)) = too_large {
-        let message = format!("`{}` needs {needed} more bytes, and the disk has {free} to spare", request.model);
+        let name = wanted.repository.as_str();
+        let message = format!("`{name}` needs {needed} more bytes, and the disk has {free} to spare");
         return Err(ApiError::new(ErrorCode::DiskFull, message).with_hint("free some space; what came is kept"));
     }
-    let place = place?;
-    let name = request.model.rsplit('/').next().unwrap_or(&request.model).to_owned();
-    crate::models::summary(app, &app.library.register(&place, &name)?)
+    Ok(place?)
+}
+
+/// Body of `models_found`.
+pub fn found(app: &App, _: Nothing) -> Result<Vec<CachedModel>, ApiError> {
+    let Some(cache) = &app.hub_cache else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for model in cache.models()? {
+        let path = model.path.to_string_lossy().into_owned();
+        let is_registered = app.registry().models().find_path(&path)?.is_some();
+        // A family that is not read would be refused when it is chosen.
+        if !is_registered && !has_come(app, &model.name) && ModelConfig::read(&model.path, None).is_ok() {
+            found.push(CachedModel { name: model.name, path, n_bytes: model.n_bytes });
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the main branch of a repository was downloaded into the data folder.
+fn has_come(app: &App, name: &str) -> bool {
+    Wanted::new(name, None, None).is_ok_and(|wanted| wanted.place(&app.home().join("models")).exists())
 }
 
 /// Body of `hub_settings`.

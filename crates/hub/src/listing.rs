@@ -24,10 +24,10 @@ const COMPANIONS: [&str; 13] = [
 ];
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
 const PICKLES: [&str; 5] = [".bin", ".pt", ".pth", ".pkl", ".ckpt"];
 /// More files than any model has.
-const MOST_FILES: usize = 100_000;
+pub(crate) const MOST_FILES: usize = 100_000;
 
 /// A file of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +86,8 @@ impl Listing {
         Ok(Self { files, ..self })
     }
 
-    fn has(&self, path: &str) -> bool {
+    /// Whether there is a file of this path.
+    pub fn has(&self, path: &str) -> bool {
         self.files.iter().any(|file| file.path == path)
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::{HubError, Result};
 
 /// The revision when none is named.
-const MAIN: &str = "main";
+pub(crate) const MAIN: &str = "main";
 
 /// The name of a repository, `OWNER/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,20 +19,29 @@ impl Repository {
     /// [`HubError::BadName`] for anything else.
     pub fn parse(given: &str) -> Result<Self> {
         let given = given.trim();
-        let good = |part: &str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            !part.is_empty() && part.len() <= 96 && part.chars().all(plain) && !part.starts_with('.')
-        };
         match given.split('/').collect::<Vec<_>>().as_slice() {
-            [owner, name] if good(owner) && good(name) => Ok(Self(given.to_owned())),
+            [owner, name] if is_plain(owner) && is_plain(name) => Ok(Self(given.to_owned())),
             _ => Err(HubError::BadName { given: given.to_owned() }),
         }
+    }
+
+    /// The repository whose folder in a cache is called `folder`, such as `models--OWNER--NAME`. Names from before owners,
+    /// such as `gpt2`, lie there too.
+    pub(crate) fn of_cache_folder(folder: &str) -> Option<Self> {
+        // No owner has two dashes in a row, so the first two are the slash.
+        let name = folder.strip_prefix("models--")?.replacen("--", "/", 1);
+        name.split('/').all(is_plain).then_some(Self(name))
     }
 
     /// `OWNER/NAME`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn is_plain(part: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !part.is_empty() && part.len() <= 96 && part.chars().all(plain) && !part.starts_with('.')
 }
 
 /// A repository, or one file of it, at a revision.
@@ -94,6 +103,17 @@ mod tests {
         for bad in ["", "name", "a/b/c", "../b", "a/..", "a/.b", "a b/c", "https://a/b", "a/b?x", "/b", "a/"] {
             assert!(Repository::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_folder_of_a_cache_names_a_repository() {
+        let name = |folder| Repository::of_cache_folder(folder).map(|repository| repository.0);
+        assert_eq!(name("models--HuggingFaceTB--SmolLM2-135M").as_deref(), Some("HuggingFaceTB/SmolLM2-135M"));
+        assert_eq!(name("models--o--a--b").as_deref(), Some("o/a--b"));
+        assert_eq!(name("models--gpt2").as_deref(), Some("gpt2"));
+        assert!(
+            ["datasets--o--n", "models--", "models--o--", "models--..--n", ".locks"].iter().all(|f| name(f).is_none())
+        );
     }
 
     #[test]

@@ -16,10 +16,10 @@ export const dropping = {
   },
 };
 
-/** Takes a model folder for the run being prepared; answers whether it could be used. */
-export async function addModel(path: string): Promise<boolean> {
+/** Takes a model folder for the run being prepared, under a name of its own if one is given; answers whether it could be used. */
+export async function addModel(path: string, name?: string): Promise<boolean> {
   try {
-    const model = await commands.model_add({ path });
+    const model = await commands.model_add(name === undefined ? { path } : { path, name });
     draft.model = model.id;
     await refreshModels();
     return true;

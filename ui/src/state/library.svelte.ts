@@ -1,10 +1,11 @@
 // The lists that many places need: examples, models, samples, settings. Read when first asked for, again after a change.
-import type { DatasetSummary, Method, ModelSummary, SampleSummary, SettingsSchema, Task } from '../bindings';
+import type { CachedModel, DatasetSummary, Method, ModelSummary, SampleSummary, SettingsSchema, Task } from '../bindings';
 import type { ApiError } from '../bindings';
 import { asApiError, commands } from '../platform/host';
 
 let datasets = $state<DatasetSummary[] | null>(null);
 let models = $state<ModelSummary[] | null>(null);
+let found = $state<CachedModel[]>([]);
 let samples = $state<SampleSummary[] | null>(null);
 let error = $state<ApiError | null>(null);
 const schemas = $state<Record<string, SettingsSchema>>({});
@@ -16,6 +17,10 @@ export const library = {
   },
   get models() {
     return models;
+  },
+  /** Models that other programs fetched on this computer, and that are not among ours yet. */
+  get found() {
+    return found;
   },
   get samples() {
     return samples;
@@ -38,8 +43,13 @@ async function read(what: () => Promise<void>): Promise<void> {
 }
 
 export const refreshDatasets = () => read(async () => void (datasets = await commands.data_list()));
-export const refreshModels = () => read(async () => void (models = await commands.models_list()));
+export const refreshModels = async () => void (await Promise.all([read(async () => void (models = await commands.models_list())), refreshFound()]));
 export const refreshSamples = () => read(async () => void (samples = await commands.samples_list()));
+
+/** An offer beside the list: where it cannot be made, nothing is missing. */
+async function refreshFound(): Promise<void> {
+  found = await commands.models_found().catch(() => []);
+}
 
 export function refreshLibrary(): Promise<unknown> {
   return Promise.all([refreshDatasets(), refreshModels(), refreshSamples()]);

@@ -202,6 +202,7 @@ export const models = {
   addPath: 'Add', get: 'Get',
   getting: (name: string) => `Getting ${name}`, asking: 'Asking the hub', come: (done: string, of: string) => `${done} of ${of}`, left: (time: string) => `${time} left`,
   notCome: (name: string) => `${name} did not come`,
+  found: 'Found on this computer', foundWhat: 'Fetched by other programs. Used where they lie and only read; nothing is downloaded.', use: 'Use', useFound: (name: string) => `Use ${name}`,
   readOnly: 'Lorikeet only reads it; it stays where it is.',
   details: { family: 'Family', layers: 'Blocks', width: 'Width', heads: 'Heads', vocabulary: 'Vocabulary', context: 'Longest text', dtype: 'Number format', hash: 'Fingerprint', modules: 'Adapters go on', labels: 'Labels', folder: 'Folder', template: 'Chat template', yes: 'brings one', no: 'none' },
   card: 'What it is',

@@ -43,6 +43,7 @@ pub const HOMES: &[(&str, &[&str])] = &[
     ("plotters", &["api"]),
     ("ts-rs", &["api"]),
     ("ureq", &["hub"]),
+    ("hf-hub", &["hub"]),
     ("axum", &["server"]),
     ("tokio", &["server", "desktop"]),
     ("clap", &["cli", "xtask"]),

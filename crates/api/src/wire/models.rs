@@ -112,6 +112,17 @@ pub struct ModelGetRequest {
     pub file: Option<String>,
 }
 
+/// A model that another program fetched from a hub on this computer. It is used where it lies and only read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct CachedModel {
+    /// Its name on the hub: `OWNER/NAME`.
+    pub name: String,
+    /// Its folder or GGUF file, as `model_add` takes it.
+    pub path: String,
+    /// Size of what makes the model.
+    pub n_bytes: u64,
+}
+
 /// How far a download is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct DownloadProgress {

@@ -1,13 +1,16 @@
 //! `lorikeet models …`: the bases that can be trained.
 
+use std::path::Path;
+
 use lorikeet_api::wire::{
-    ModelAddRequest, ModelDetails, ModelGetRequest, ModelRequest, ModelSource, ModelSummary, Nothing,
+    CachedModel, ModelAddRequest, ModelDetails, ModelGetRequest, ModelRequest, ModelSource, ModelSummary, Nothing,
 };
 
 use super::{Session, absolute, data, name_or_path};
 use crate::{
     args::ModelsCommand,
     failure::Failure,
+    print,
     progress::WorkBar,
     table::{Edge, Table, pairs},
     units,
@@ -26,6 +29,10 @@ pub fn run(session: &mut Session<'_>, command: ModelsCommand) -> Result<(), Fail
             session.printer.answer(&details, show)
         }
         ModelsCommand::Get { model, revision, file } => get(session, ModelGetRequest { model, revision, file }),
+        ModelsCommand::Found => {
+            let found = lorikeet_api::hub::found(&session.app, Nothing {})?;
+            session.printer.answer(&found, |models| list_found(models))
+        }
         ModelsCommand::Add { folder, name } => {
             let request = ModelAddRequest { path: absolute(&folder)?, name };
             let model = lorikeet_api::models::add(&session.app, request)?;
@@ -45,7 +52,12 @@ fn get(session: &mut Session<'_>, request: ModelGetRequest) -> Result<(), Failur
         !interrupt.is_set()
     });
     drop(bar);
-    session.printer.answer(&came?, |model| list(std::slice::from_ref(model)))
+    let model = came?;
+    let path = model.path.as_deref().unwrap_or_default();
+    if !Path::new(path).starts_with(session.app.home()) {
+        print::note(format!("found on this computer, nothing was downloaded: {path}"));
+    }
+    session.printer.answer(&model, |model| list(std::slice::from_ref(model)))
 }
 
 fn list(models: &[ModelSummary]) -> String {
@@ -66,6 +78,17 @@ fn list(models: &[ModelSummary]) -> String {
             tasks(model),
             place(model),
         ]);
+    }
+    table.text()
+}
+
+fn list_found(models: &[CachedModel]) -> String {
+    if models.is_empty() {
+        return "other programs fetched no model that is not listed already".to_owned();
+    }
+    let mut table = Table::new([("NAME", Edge::Left), ("SIZE", Edge::Right), ("WHERE", Edge::Left)]);
+    for model in models {
+        table.row([model.name.clone(), units::bytes(model.n_bytes), model.path.clone()]);
     }
     table.text()
 }
