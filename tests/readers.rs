@@ -23,7 +23,7 @@ macro_rules! damaged_files {
     };
 }
 
-damaged_files!(safetensors, config, adapter, tokenizer, template, dataset);
+damaged_files!(safetensors, gguf, config, adapter, tokenizer, template, dataset);
 
 fn hold(name: &str) {
     let mut files: Vec<_> = seeds(name).read_dir().unwrap().map(|e| e.unwrap().path()).collect();

@@ -4,15 +4,16 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use lorikeet_models::{
-    Backend, Fused, LoraSpec, Model, ModelConfig, ModelFiles, Noise, Objective, Recompute, RowLoss, Targets, Task,
-    Tokens, Trainable, WeightSource,
+    Backend, Fused, LoraSpec, LossSum, Model, ModelConfig, ModelFiles, Noise, Objective, Quantise, Recompute, RowLoss,
+    Targets, Task, Tokens, Trainable, WeightSource,
 };
-use lorikeet_tests::{fixture::Fixture, shared_data};
+use lorikeet_tests::shared_data;
+use lorikeet_train::{Criterion, Goal};
 
 use crate::families::is_required;
 
-/// Families as a person knows them, and the fixture that is one of them.
-const FAMILIES: [(&str, &str); 13] = [
+/// Families as a person knows them, and the fixture that is one of them, or else the model in `recorded`.
+const FAMILIES: [(&str, &str); 16] = [
     ("Llama", "llama-untied"),
     ("Llama 3.x", "llama-tied"),
     ("SmolLM2", "smollm2"),
@@ -26,6 +27,9 @@ const FAMILIES: [(&str, &str); 13] = [
     ("DistilBERT", "distilbert"),
     ("RoBERTa", "roberta"),
     ("ALBERT", "albert"),
+    ("Mistral", "mistral-window"),
+    ("SmolLM3", "smollm3"),
+    ("Gemma", "gemma"),
 ];
 
 /// A way to train, as a column of the table.
@@ -34,10 +38,24 @@ struct Method {
     trainable: fn(LoraSpec) -> Trainable,
     noise: Option<Noise>,
     objective: fn() -> Objective,
-    /// Labels in place of the next token.
-    labels: bool,
-    /// Fixtures in which transformers and PEFT recorded this method, by the start of their family's fixture.
+    /// What is to be learned.
+    lesson: Lesson,
+    /// What the base's matrices are kept in.
+    quantise: Option<Quantise>,
+    /// Fixtures in which transformers and PEFT recorded this method.
     recorded: &'static [&'static str],
+    /// Families with which it was recorded besides.
+    also: &'static [&'static str],
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Lesson {
+    /// The next token, or the label of a family that gives labels.
+    Usual,
+    /// Labels.
+    Labels,
+    /// Which of two answers is better.
+    Preference,
 }
 
 const PLAIN: Method = Method {
@@ -45,8 +63,10 @@ const PLAIN: Method = Method {
     trainable: Trainable::Lora,
     noise: None,
     objective: Objective::default,
-    labels: false,
+    lesson: Lesson::Usual,
+    quantise: None,
     recorded: &[],
+    also: &[],
 };
 
 fn methods() -> Vec<Method> {
@@ -82,21 +102,39 @@ fn methods() -> Vec<Method> {
             recorded: &["llama-label-smoothing", "bert-label-smoothing"],
             ..PLAIN
         },
-        Method { name: "focal loss", objective: focal, labels: true, recorded: &["bert-focal"], ..PLAIN },
-        Method { name: "class weights", objective: weighted, labels: true, recorded: &["bert-weighted-ce"], ..PLAIN },
-        Method { name: "labels", labels: true, ..PLAIN },
-        Method { name: "all weights", trainable: |_| Trainable::Everything, ..PLAIN },
+        Method { name: "focal loss", objective: focal, lesson: Lesson::Labels, recorded: &["bert-focal"], ..PLAIN },
+        Method {
+            name: "class weights",
+            objective: weighted,
+            lesson: Lesson::Labels,
+            recorded: &["bert-weighted-ce"],
+            ..PLAIN
+        },
+        Method {
+            name: "labels",
+            lesson: Lesson::Labels,
+            also: &["llama-untied", "qwen3", "gemma2", "phi3", "gpt2", "bert", "distilbert", "roberta", "albert"],
+            ..PLAIN
+        },
+        Method { name: "preferences", lesson: Lesson::Preference, recorded: &["llama-dpo"], ..PLAIN },
+        Method { name: "8-bit base", quantise: Some(Quantise::Q8_0), ..PLAIN },
+        Method {
+            name: "all weights",
+            trainable: |_| Trainable::Everything,
+            also: &["mistral-window", "smollm3", "gemma"],
+            ..PLAIN
+        },
     ]
 }
 
 const CLASSES: usize = 3;
 
-/// The base of a fixture under a method, with nothing at zero.
-fn model(fixture: &Fixture, method: &Method) -> Model<Fused> {
-    let (folder, spec) = (fixture.model_folder(), LoraSpec::new(2, 4.0, Targets::AllLinear, 3));
-    let labels = method.labels || ModelConfig::read(&folder, None).unwrap().task() == Task::Classify;
-    let config = ModelConfig::read(&folder, labels.then_some(CLASSES)).unwrap();
-    let source = WeightSource::Files(ModelFiles::open(&folder).unwrap());
+/// The model in `folder` under a method, with nothing at zero.
+fn model(folder: &Path, method: &Method) -> Model<Fused> {
+    let spec = LoraSpec::new(2, 4.0, Targets::AllLinear, 3);
+    let labels = method.lesson == Lesson::Labels || gives_labels(folder);
+    let config = ModelConfig::read(folder, labels.then_some(CLASSES)).unwrap();
+    let source = WeightSource::Files(ModelFiles::open(folder).unwrap().quantised(method.quantise));
     let backend = Fused::new(1).unwrap();
     let mut model = Model::build(backend, config, &source, &(method.trainable)(spec), 7).unwrap();
     let (backend, parameters) = model.parameters_mut();
@@ -110,13 +148,18 @@ fn model(fixture: &Fixture, method: &Method) -> Model<Fused> {
     model
 }
 
-/// Three sequences, and what is to be learned from them.
+fn gives_labels(folder: &Path) -> bool {
+    ModelConfig::read(folder, None).unwrap().task() == Task::Classify
+}
+
+/// Four sequences, and what is to be learned from them.
 fn batch(model: &Model<Fused>) -> (Tokens, Vec<u32>) {
     let vocabulary = model.config().vocabulary() as u32;
     let sequence = |length: u32, step: u32| (0..length).map(|n| 2 + (n * step + step) % (vocabulary - 2)).collect();
-    let tokens = Tokens::from_sequences::<Vec<u32>>(&[sequence(9, 3), sequence(14, 7), sequence(5, 11)]);
+    let tokens =
+        Tokens::from_sequences::<Vec<u32>>(&[sequence(9, 3), sequence(14, 7), sequence(5, 11), sequence(7, 2)]);
     let targets = match model.config().task() {
-        Task::Classify => vec![2, 0, 1],
+        Task::Classify => vec![2, 0, 1, 2],
         Task::Causal => tokens.ids.iter().map(|id| (id * 5 + 1) % vocabulary).collect(),
     };
     (tokens, targets)
@@ -124,10 +167,26 @@ fn batch(model: &Model<Fused>) -> (Tokens, Vec<u32>) {
 
 /// The loss as training sees it, and its gradients.
 fn loss(model: &Model<Fused>, method: &Method, (tokens, targets): &(Tokens, Vec<u32>)) -> (f64, Vec<Vec<f32>>) {
-    let (mut grads, objective) = (model.gradients().unwrap(), (method.objective)());
-    let sum = model.loss_and_gradients(tokens, targets, (&objective, 1.0), Recompute::Never, &mut grads).unwrap().sum;
+    let (mut grads, mut sum) = (model.gradients().unwrap(), 0.0);
+    if method.lesson == Lesson::Preference {
+        let reference = model.sequence_losses(tokens, targets, false).unwrap();
+        let reference: Vec<f64> = reference.iter().map(|loss| loss.sum).collect();
+        let mut weigh = |policy: &[LossSum]| {
+            let judged = CRITERION.judge_pairs(policy, &reference);
+            sum = judged.losses.iter().sum();
+            judged.weights.iter().map(|weight| *weight as f32).collect()
+        };
+        model.weighted_gradients(tokens, targets, Recompute::Never, &mut grads, &mut weigh).unwrap();
+    } else {
+        let objective = (method.objective)();
+        let found = model.loss_and_gradients(tokens, targets, (&objective, 1.0), Recompute::Never, &mut grads);
+        sum = found.unwrap().sum;
+    }
     (sum, grads.0.iter().map(|g| model.backend().download(g).unwrap()).collect())
 }
+
+const CRITERION: Criterion =
+    Criterion { goal: Goal::Dpo, beta: 0.1, label_smoothing: 0.0, desirable_weight: 1.0, undesirable_weight: 1.0 };
 
 /// DoRA's length of a weight is a constant in the gradient of A and B: only the lengths are moved along.
 fn is_moved(model: &Model<Fused>, name: &str) -> bool {
@@ -148,12 +207,18 @@ const STEP: f32 = 4e-3;
 const TOLERANCE: f64 = 1e-2;
 
 /// How far the slope of the loss along its gradient is from the gradient's length, as a share of it.
-fn error_of_slope(fixture: &Fixture, method: &Method) -> f64 {
-    let mut model = model(fixture, method);
+fn error_of_slope(folder: &Path, method: &Method) -> f64 {
+    let mut model = model(folder, method);
     let batch = batch(&model);
     let (_, mut direction) = loss(&model, method, &batch);
     for (p, d) in model.parameters().iter().zip(&mut direction) {
-        assert!(d.iter().any(|g| *g != 0.0), "{}, {}: `{}` receives no gradient", fixture.name, method.name, p.name);
+        assert!(
+            d.iter().any(|g| *g != 0.0),
+            "{}, {}: `{}` receives no gradient",
+            folder.display(),
+            method.name,
+            p.name
+        );
         if !is_moved(&model, &p.name) {
             d.fill(0.0);
         }
@@ -172,20 +237,20 @@ fn error_of_slope(fixture: &Fixture, method: &Method) -> f64 {
     (slope - length).abs() / length
 }
 
-/// What is known of a family under a method.
-fn cell(fixture: &Fixture, method: &Method, failures: &mut Vec<String>) -> &'static str {
-    let error = error_of_slope(fixture, method);
-    println!("{}, {}: slope off by {error:.1e}", fixture.name, method.name);
-    if error.is_nan() || error > TOLERANCE {
-        failures.push(format!(
-            "{}, {}: the loss falls otherwise than its gradient says, by {error:.1e}",
-            fixture.name, method.name
-        ));
+/// What is known of a family under a method: `name` is its fixture, `folder` its model.
+fn cell(name: &str, folder: &Path, method: &Method, failures: &mut Vec<String>) -> &'static str {
+    if method.lesson == Lesson::Preference && gives_labels(folder) {
+        return "·";
     }
-
-    let recorded = method.recorded.iter().any(|name| is_required(name) && base_of(name) == fixture.name);
-    let is_own = method.name == PLAIN.name && is_required(&fixture.name);
-    if recorded || is_own { "**=**" } else { "✓" }
+    let error = error_of_slope(folder, method);
+    println!("{name}, {}: slope off by {error:.1e}", method.name);
+    if error.is_nan() || error > TOLERANCE {
+        failures
+            .push(format!("{name}, {}: the loss falls otherwise than its gradient says, by {error:.1e}", method.name));
+    }
+    let recorded = method.recorded.iter().any(|fixture| is_required(fixture) && base_of(fixture) == name);
+    let is_own = method.name == PLAIN.name && is_required(name);
+    if recorded || is_own || method.also.contains(&name) { "**=**" } else { "✓" }
 }
 
 /// The fixture whose base a variant uses.
@@ -197,11 +262,12 @@ fn base_of(variant: &str) -> &str {
 fn every_family_learns_by_every_method() {
     let Some(root) = shared_data::find("parity/fixtures") else { return };
     let (methods, mut failures) = (methods(), Vec::new());
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("parity/recorded");
     let mut table = format!("| Family | {} |\n", methods.iter().map(|m| m.name).collect::<Vec<_>>().join(" | "));
     writeln!(table, "| --- |{}", " :-: |".repeat(methods.len())).unwrap();
     for (family, name) in FAMILIES {
-        let fixture = Fixture::read(&root.join(name));
-        let cells: Vec<_> = methods.iter().map(|method| cell(&fixture, method, &mut failures)).collect();
+        let folder = [root.join(name).join("model"), recorded.join(name)].into_iter().find(|f| f.is_dir()).unwrap();
+        let cells: Vec<_> = methods.iter().map(|method| cell(name, &folder, method, &mut failures)).collect();
         writeln!(table, "| {family} | {} |", cells.join(" | ")).unwrap();
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

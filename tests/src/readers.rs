@@ -22,8 +22,9 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 6] = [
+pub const READERS: [Reader; 7] = [
     Reader { name: "safetensors", read: safetensors },
+    Reader { name: "gguf", read: gguf },
     Reader { name: "config", read: config },
     Reader { name: "adapter", read: adapter },
     Reader { name: "tokenizer", read: tokenizer },
@@ -49,8 +50,26 @@ pub fn seeds(name: &str) -> PathBuf {
 const MOST_NUMBERS: usize = 1 << 16;
 
 fn safetensors(bytes: &[u8]) {
-    let file = written("model.safetensors", bytes);
-    let Ok(files) = ModelFiles::open_file(&file) else { return };
+    if let Ok(files) = ModelFiles::open_file(&written("model.safetensors", bytes)) {
+        widen(&files);
+    }
+}
+
+/// Weights, configuration, tokenizer and template of one file.
+fn gguf(bytes: &[u8]) {
+    let file = written("model.gguf", bytes);
+    if let Ok(files) = ModelFiles::open(&file) {
+        widen(&files);
+    }
+    if let Ok(config) = ModelConfig::read(&file, None) {
+        assert!(config.vocabulary() > 0 && config.width() > 0);
+    }
+    if let Ok(tokenizer) = Tokenizer::open(&file) {
+        let _ = tokenizer.encode("The bird sings.", true).map(|e| tokenizer.decode(&e.ids, true));
+    }
+}
+
+fn widen(files: &ModelFiles) {
     let names: Vec<String> = files.names().map(str::to_owned).collect();
     for name in names {
         if let Ok(Some(matrix)) = files.matrix(&name)

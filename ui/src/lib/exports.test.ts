@@ -1,3 +1,4 @@
+// Forms of a result: what is offered, and the request that stands for a choice.
 import { describe, expect, it } from 'vitest';
 import { formatsOf, formsFor, requestOf } from './exports';
 

@@ -1,3 +1,4 @@
+// Names of a hub are told from paths.
 import { describe, expect, it } from 'vitest';
 import { hubName } from './hub';
 

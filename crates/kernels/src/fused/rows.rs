@@ -16,7 +16,7 @@ macro_rules! vectorised {
 }
 
 vectorised! {
-    /// Little-endian floats of some precision as 32-bit ones; [`widen`](super::widen) takes blocks too.
+    /// Little-endian floats of some precision as 32-bit ones; `widen` beside this takes blocks too.
     pub fn widen_floats(precision: Precision, bytes: &[u8], out: &mut [f32]) {
         match precision {
             Precision::F32 => {
