@@ -223,7 +223,9 @@ impl ModelFiles {
 
     /// Numbers of all tensors together.
     pub fn n_parameters(&self) -> usize {
-        self.tensors.values().map(|e| e.shape.iter().fold(1, |n: usize, d| n.saturating_mul(*d))).sum()
+        // A hostile header may announce more numbers than can be counted, beside none.
+        let n_numbers = |e: &Entry| e.shape.iter().fold(1, |n: usize, d| n.saturating_mul(*d));
+        self.tensors.values().map(n_numbers).fold(0, usize::saturating_add)
     }
 }
 
