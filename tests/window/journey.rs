@@ -77,8 +77,9 @@ async fn watch_it_train(window: &Window) -> String {
     let name = window.text(&id("run-title")).await;
     let points = async || window.number(&chart, "data-points").await;
     let first = window.wait("points on the curve", LATER, async || Some(points().await).filter(|n| *n >= 2)).await;
-    let speed = window.text(&id("now-tps")).await;
-    assert!(speed.replace([' ', ','], "").parse::<u64>().is_ok_and(|speed| speed > 0), "tokens per second: {speed}");
+    let speed =
+        async || window.text(&id("now-tps")).await.replace([' ', ','], "").parse::<u64>().ok().filter(|n| *n > 0);
+    window.wait("tokens per second", LATER, speed).await;
     let more = window.wait("the curve moves", LATER, async || Some(points().await).filter(|n| *n > first)).await;
     let last = window.number(&chart, "data-last").await;
     assert_eq!(
