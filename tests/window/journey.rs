@@ -19,6 +19,7 @@ async fn a_dropped_file_becomes_a_tuned_model() {
     let run = watch_it_train(&window).await;
     find_it_in_the_list(&window, &run).await;
     hold_it_against_the_tables(&window, &run);
+    export_it(&window, &run).await;
     read_answers(&window, &run).await;
     window.close().await;
 }
@@ -132,6 +133,22 @@ fn hold_it_against_the_tables(window: &Window, run: &str) {
     assert!(losses.last().unwrap() < losses.first().unwrap(), "{losses:?}");
     let best = registry.checkpoints().best(run).unwrap().expect("a best checkpoint");
     assert!(std::path::Path::new(&best.path).is_dir(), "{}", best.path);
+}
+
+async fn export_it(window: &Window, run: &str) {
+    window.click(&format!("{} .name", id(&format!("run-{run}")))).await;
+    window.click(&id("export-it")).await;
+    window.see(&id("export-dialog")).await;
+    window.look_at("export").await;
+    window.click(&id("export-gguf")).await;
+    window.click(&id("export-start")).await;
+    window.see_within(&id("export-done"), LATER).await;
+    let folder = window.attribute(&id("export-folder"), "title").await.expect("the dialog names the folder");
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let written: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "gguf")).collect();
+    assert!(written.len() == 1 && written[0].metadata().unwrap().len() > 1 << 20, "{folder}: {written:?}");
+    window.look_at("export-done").await;
+    window.press(thirtyfour::Key::Escape).await;
 }
 
 async fn read_answers(window: &Window, run: &str) {
