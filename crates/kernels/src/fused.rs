@@ -7,11 +7,13 @@
 mod attention;
 mod blocks;
 mod checks;
+mod few_rows;
 mod math;
 pub mod pool;
 mod product;
 pub mod rows;
 mod tensor;
+mod weights;
 
 use std::{ops::Range, sync::Arc};
 
@@ -22,7 +24,7 @@ pub use tensor::Tensor;
 use self::{
     checks::{check, check_attention, check_rows, same_shape},
     pool::{Buffer, Pool},
-    product::{FEW_ROWS, Operand, Product, few_rows, product},
+    product::{Operand, Product, product},
     tensor::Data,
 };
 use crate::{
@@ -32,10 +34,6 @@ use crate::{
 
 /// Numbers of one block of element-wise work: fits the second-level cache and is worth a task.
 const BLOCK: usize = 1 << 14;
-
-/// Numbers of a narrow weight that exist as 32-bit floats at a time: whole rows, enough for a product to be worth its
-/// start, few enough for the cache.
-const TILE: usize = 1 << 20;
 
 /// Rows that are worth a task when columns are copied.
 const ROWS_PER_COPY: usize = 64;
@@ -87,54 +85,6 @@ impl Fused {
         if written == rows { self.take(rows, cols) } else { self.pool.zeros(rows * cols) }
     }
 
-    /// Hands out the rows of a weight as 32-bit floats: all at once where they lie so, else tile by tile through one
-    /// scratch buffer, always in the same tiles.
-    fn in_tiles(&self, w: &Tensor, mut use_tile: impl FnMut(Range<usize>, &[f32])) {
-        let (Data::Stored(matrix), None) = (&w.data, w.as_f32()) else {
-            return use_tile(0..w.rows, w.as_f32().unwrap_or_default());
-        };
-        let cols = w.cols.max(1);
-        let (rows_per_tile, rows_per_block) = ((TILE / cols).max(1), (BLOCK / cols).max(1));
-        let mut scratch = self.take(rows_per_tile.min(w.rows), w.cols);
-        let mut from = 0;
-        loop {
-            let to = (from + rows_per_tile).min(w.rows);
-            let tile = &mut scratch[..(to - from) * w.cols];
-            let blocks = tile.par_chunks_mut(rows_per_block * cols).enumerate();
-            blocks.for_each(|(i, out)| matrix.widen_rows(from + i * rows_per_block, out));
-            use_tile(from..to, tile);
-            from = to;
-            if from >= w.rows {
-                return;
-            }
-        }
-    }
-
-    fn nt(&self, y: &mut [f32], alpha: f32, accumulate: bool, x: &Tensor, w: &Tensor) -> Result<()> {
-        let numbers = x.read("matmul_nt")?;
-        let p = Product { m: x.rows, n: w.rows, k: x.cols, alpha, accumulate, threads: self.threads };
-        if x.rows <= FEW_ROWS && x.cols > 0 {
-            few_rows(p, y, numbers, |row, scratch| weight_row(w, row, scratch));
-            return Ok(());
-        }
-        self.in_tiles(w, |rows, tile| {
-            let (p, y) = (Product { n: rows.len(), ..p }, y.get_mut(rows.start..).unwrap_or_default());
-            product(p, y, w.rows, Operand::rows(numbers, x.cols), Operand::transposed(tile, w.cols));
-        });
-        Ok(())
-    }
-
-    fn nn(&self, y: &mut [f32], alpha: f32, accumulate: bool, x: &Tensor, w: &Tensor) -> Result<()> {
-        let numbers = x.read("matmul_nn")?;
-        let p = Product { m: x.rows, n: w.cols, k: x.cols, alpha, accumulate, threads: self.threads };
-        self.in_tiles(w, |rows, tile| {
-            let p = Product { k: rows.len(), accumulate: accumulate || rows.start > 0, ..p };
-            let x = Operand::rows(numbers.get(rows.start..).unwrap_or_default(), x.cols);
-            product(p, y, w.cols, x, Operand::rows(tile, w.cols));
-        });
-        Ok(())
-    }
-
     /// A new tensor of the shape of `x`, filled block by block from blocks of `x` whose length is a multiple of `unit`.
     fn map(&self, op: &'static str, x: &Tensor, unit: usize, f: impl Fn(&[f32], &mut [f32]) + Sync) -> Result<Tensor> {
         let mut y = self.take(x.rows, x.cols);
@@ -142,18 +92,6 @@ impl Fused {
         y.par_chunks_mut(block).zip(x.read(op)?.par_chunks(block)).for_each(|(y, x)| f(x, y));
         Ok(Tensor::owned(y, x.rows, x.cols))
     }
-}
-
-/// The row of a weight: in place, or widened into `scratch` (then `None`).
-fn weight_row<'w>(w: &'w Tensor, row: usize, scratch: &mut Vec<f32>) -> Option<&'w [f32]> {
-    if let Some(numbers) = w.as_f32() {
-        return numbers.get(row * w.cols..(row + 1) * w.cols);
-    }
-    if let Data::Stored(matrix) = &w.data {
-        scratch.resize(w.cols, 0.0);
-        matrix.widen_rows(row, scratch);
-    }
-    None
 }
 
 /// The block size that is a multiple of `unit` numbers.
