@@ -1,6 +1,6 @@
 //! From a file of examples to a tuned model that answers, with the field names that scripts rely on.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use lorikeet_tests::{
     material,
@@ -51,7 +51,7 @@ fn a_model_that_writes_is_trained_measured_and_asked() {
     );
     let last = completed(&terminal.run(&words).well());
     let adapter = last["adapter"].as_str().unwrap();
-    assert_eq!(std::path::Path::new(adapter), terminal.path("out").as_path());
+    assert_eq!(Path::new(adapter), terminal.path("out").as_path());
     for file in ["adapter_config.json", "adapter_model.safetensors", "README.md"] {
         assert!(terminal.path("out").join(file).is_file(), "no `{file}`");
     }
@@ -222,12 +222,12 @@ fn a_run_is_repeated_from_its_own_file() {
     );
     let first = completed(&terminal.run(&words).well());
     let shown = terminal.run(&format!("runs show {} --json", first["run"].as_str().unwrap())).well().json();
-    let file = std::path::Path::new(shown["folder"].as_str().unwrap()).join("run.yaml");
+    let file = Path::new(shown["folder"].as_str().unwrap()).join("run.yaml");
     let words = ["train", "--json", "--config", file.to_str().unwrap()];
     let again = completed(&terminal.run_words(words).well());
     assert_ne!(first["run"], again["run"]);
     let adapter = |event: &Value| {
-        fs::read(std::path::Path::new(event["adapter"].as_str().unwrap()).join("adapter_model.safetensors")).unwrap()
+        fs::read(Path::new(event["adapter"].as_str().unwrap()).join("adapter_model.safetensors")).unwrap()
     };
     assert!(adapter(&first) == adapter(&again), "the repeated run ends with another adapter");
 }
@@ -273,7 +273,7 @@ fn the_doctor_answers_before_anything_was_done() {
     let found = terminal.run("doctor --json").json();
     has(&found, &["version", "code_version", "data_folder", "devices", "n_threads", "memory_total_bytes", "simd"]);
     assert_eq!(found["data_folder_writable"], true);
-    assert_eq!(std::path::Path::new(found["data_folder"].as_str().unwrap()), terminal.home());
+    assert_eq!(Path::new(found["data_folder"].as_str().unwrap()), terminal.home());
     assert!(terminal.run("doctor").out.contains("data folder"));
 }
 
@@ -305,7 +305,10 @@ fn preferences_are_learned_from_the_command_line() {
     ] {
         let rows: Vec<Value> = serde_json::from_slice(&fs::read(data.join(file)).unwrap()).unwrap();
         let lines: String = rows.iter().take(48).map(|row| format!("{}\n", shorten(row))).collect();
-        fs::write(terminal.path("answers.jsonl"), lines).unwrap();
+        fs::write(terminal.path("answers.jsonl"), &lines).unwrap();
+        if objective == "dpo" {
+            fs::write(terminal.path("pairs.jsonl"), &lines).unwrap();
+        }
         let words = format!(
             "train --json --model {model} --data answers.jsonl --objective {objective} --beta 0.1 --steps 8 --batch-size 4 \
              --learning-rate 5e-3 --threads 1 --max-length 192 --validation-split 0.25 --samples 1 --sample-tokens 4 --name {objective}"
@@ -321,6 +324,26 @@ fn preferences_are_learned_from_the_command_line() {
         let checks: Vec<&Value> = events.iter().filter(|e| e["event"] == "evaluated").collect();
         assert!(checks.iter().all(|check| check["preference"]["accuracy"].is_number()), "{}", checks[0]);
     }
+    // The result remembers how its answers were judged: without that the usual strength counts, which is a fifth of it.
+    let measured = || {
+        let words = format!("evaluate --model {model} --adapter stricter --data pairs.jsonl --limit 8 --json");
+        let found = terminal.run(&words).well().json();
+        assert!(found["perplexity"].is_null() && found["preference"]["accuracy"].is_number(), "{found}");
+        found["preference"]["margin"].as_f64().unwrap()
+    };
+    let words = format!(
+        "train --json --model {model} --data pairs.jsonl --beta 0.5 --steps 6 --learning-rate 0.005 --max-length 192 --samples 0 --name stricter"
+    );
+    completed(&terminal.run(&words).well());
+    let remembered = measured();
+    let folder = terminal.run("runs show stricter --json").well().json()["adapter"].as_str().unwrap().to_owned();
+    let beside = Path::new(&folder).join("lorikeet.json");
+    let mut info: Value = serde_json::from_slice(&fs::read(&beside).unwrap()).unwrap();
+    assert_eq!(info["preference"]["beta"], 0.5);
+    info.as_object_mut().unwrap().remove("preference");
+    fs::write(&beside, info.to_string()).unwrap();
+    let forgotten = measured();
+    assert!(remembered.abs() > 1e-4 && (remembered / forgotten - 5.0).abs() < 1e-6, "{remembered} {forgotten}");
     let words = format!(
         "train --json --model {model} --data answers.jsonl --adapter kto --steps 2 --max-length 192 --samples 0 --name further"
     );

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Families whose numbers must be equal.
-const REQUIRED: [&str; 5] = ["llama-untied", "qwen3", "gemma2", "phi3", "gpt2"];
+pub const REQUIRED: [&str; 5] = ["llama-untied", "qwen3", "gemma2", "phi3", "gpt2"];
 
 /// The recorded runs on bases that are present.
 fn recorded() -> Option<Vec<Fixture>> {

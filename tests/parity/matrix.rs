@@ -10,7 +10,7 @@ use lorikeet_models::{
 use lorikeet_tests::shared_data;
 use lorikeet_train::{Criterion, Goal};
 
-use crate::families::is_required;
+use crate::{families::is_required, labels, recorded};
 
 /// Families as a person knows them, and the fixture that is one of them, or else the model in `recorded`.
 const FAMILIES: [(&str, &str); 16] = [
@@ -44,8 +44,8 @@ struct Method {
     quantise: Option<Quantise>,
     /// Fixtures in which transformers and PEFT recorded this method.
     recorded: &'static [&'static str],
-    /// Families with which it was recorded besides.
-    also: &'static [&'static str],
+    /// Whether it was recorded with a family besides.
+    also: fn(&str) -> bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -66,7 +66,7 @@ const PLAIN: Method = Method {
     lesson: Lesson::Usual,
     quantise: None,
     recorded: &[],
-    also: &[],
+    also: |_| false,
 };
 
 fn methods() -> Vec<Method> {
@@ -110,20 +110,10 @@ fn methods() -> Vec<Method> {
             recorded: &["bert-weighted-ce"],
             ..PLAIN
         },
-        Method {
-            name: "labels",
-            lesson: Lesson::Labels,
-            also: &["llama-untied", "qwen3", "gemma2", "phi3", "gpt2", "bert", "distilbert", "roberta", "albert"],
-            ..PLAIN
-        },
+        Method { name: "labels", lesson: Lesson::Labels, also: |name| labels::REQUIRED.contains(&name), ..PLAIN },
         Method { name: "preferences", lesson: Lesson::Preference, recorded: &["llama-dpo"], ..PLAIN },
         Method { name: "8-bit base", quantise: Some(Quantise::Q8_0), ..PLAIN },
-        Method {
-            name: "all weights",
-            trainable: |_| Trainable::Everything,
-            also: &["mistral-window", "smollm3", "gemma"],
-            ..PLAIN
-        },
+        Method { name: "all weights", trainable: |_| Trainable::Everything, also: recorded::is_there, ..PLAIN },
     ]
 }
 
@@ -249,8 +239,10 @@ fn cell(name: &str, folder: &Path, method: &Method, failures: &mut Vec<String>) 
             .push(format!("{name}, {}: the loss falls otherwise than its gradient says, by {error:.1e}", method.name));
     }
     let recorded = method.recorded.iter().any(|fixture| is_required(fixture) && base_of(fixture) == name);
-    let is_own = method.name == PLAIN.name && is_required(name);
-    if recorded || is_own || method.also.contains(&name) { "**=**" } else { "✓" }
+    let gives_own_labels =
+        method.lesson == Lesson::Labels && (method.objective)() == Objective::default() && gives_labels(folder);
+    let is_own = is_required(name) && (method.name == PLAIN.name || gives_own_labels);
+    if recorded || is_own || (method.also)(name) { "**=**" } else { "✓" }
 }
 
 /// The fixture whose base a variant uses.

@@ -18,6 +18,11 @@ const GRADIENT: f64 = 1e-4;
 /// Tokens that a conversation begins with before it is read one by one.
 const PROMPT: usize = 5;
 
+/// Whether numbers were recorded of a model called `name`.
+pub fn is_there(name: &str) -> bool {
+    folders().iter().any(|folder| folder.file_name().is_some_and(|found| found == name))
+}
+
 fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("parity/recorded");
     let mut folders: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();

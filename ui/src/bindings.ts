@@ -619,6 +619,10 @@ accuracy: number | null,
  */
 f1_macro: number | null,
 /**
+ * How well preferences are met; absent unless the examples are preferences.
+ */
+preference?: Rewards,
+/**
  * Everything that was counted of the labels; `null` for language models.
  */
 labels: LabelReport | null,
@@ -1441,7 +1445,7 @@ title: string,
  */
 label: string | null,
 /**
- * Tokens before cutting.
+ * Tokens before cutting; of a pair of answers, those of the longer one.
  */
 n_tokens: number,
 /**
@@ -1453,9 +1457,13 @@ n_trained: number,
  */
 truncated: boolean,
 /**
- * The tokens in order, after cutting.
+ * The tokens in order, after cutting; of a pair of answers, with the chosen one.
  */
-tokens: Array<PreviewToken>, };
+tokens: Array<PreviewToken>,
+/**
+ * The same row with the rejected answer; absent unless it is a pair.
+ */
+rejected?: Array<PreviewToken>, };
 
 /**
  * One token.

@@ -241,23 +241,29 @@ pub fn preview(app: &App, request: DataPreviewRequest) -> Result<DataPreview, Ap
 }
 
 fn preview_row(record: Record, seen: lorikeet_data::PreviewRow) -> PreviewRow {
-    let n_trained = seen.tokens.iter().filter(|token| token.trained).count() as u64;
-    let tokens = seen.tokens.into_iter().map(|token| PreviewToken {
-        text: token.text,
-        id: token.id,
-        trained: token.trained,
-        special: token.special,
-        role: None,
-    });
+    let (tokens, rejected) = (preview_tokens(seen.tokens), seen.rejected.map(preview_tokens));
+    let n_trained = tokens.iter().chain(rejected.iter().flatten()).filter(|token| token.trained).count() as u64;
     PreviewRow {
         index: seen.row as u64,
         title: title(record),
         n_tokens: seen.n_tokens as u64,
         n_trained,
         truncated: seen.is_truncated,
-        tokens: tokens.collect(),
+        tokens,
+        rejected,
         label: seen.label,
     }
+}
+
+fn preview_tokens(seen: Vec<lorikeet_data::PreviewToken>) -> Vec<PreviewToken> {
+    let token = |token: lorikeet_data::PreviewToken| PreviewToken {
+        text: token.text,
+        id: token.id,
+        trained: token.trained,
+        special: token.special,
+        role: None,
+    };
+    seen.into_iter().map(token).collect()
 }
 
 /// The first words of a row: of the question for a conversation.

@@ -134,6 +134,7 @@ fn labels_of(app: &App, row: &lorikeet_registry::RunRow) -> ResultInfo {
         dataset_hash: row.dataset_hash.clone().unwrap_or_default(),
         labels: labels().unwrap_or_default(),
         max_length: max_length.unwrap_or(Settings::default().max_length),
+        preference: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use lorikeet_data::{Chat, Labels, Message, PrepareOptions, Prepared, Role, Task, TemplateOrigin, Tokenizer, prepare};
 use lorikeet_generate::{GenerateSettings, Sampling, StopReason as Reason};
-use lorikeet_jobs::train::{Found, Measured, Ranking, Settings, tokens_of};
+use lorikeet_jobs::train::{Criterion, Found, Measured, Ranking, Settings, tokens_of};
 use lorikeet_models::{ModelConfig, export::write_tensors};
 
 use crate::App;
@@ -174,7 +174,8 @@ pub fn evaluate_and_keep(
     if let Some(path) = logits {
         write_logits(&ready, parts.adapter.is_some(), &examples, task, path)?;
     }
-    let measured = measure(&ready, parts.adapter.is_some(), &examples, task, batch_size, sink)?;
+    let by = (task, parts.info.as_ref().and_then(|info| info.preference));
+    let measured = measure(&ready, parts.adapter.is_some(), &examples, by, batch_size, sink)?;
     let measured = measured.ok_or_else(|| ApiError::new(ErrorCode::Cancelled, "the measurement was stopped"))?;
     let scores = measured.scores;
     Ok(Evaluation {
@@ -182,6 +183,7 @@ pub fn evaluate_and_keep(
         loss: crate::told::mean(scores.loss.sum, scores.loss.count as u64),
         n_tokens: if task == Task::Causal { scores.loss.count as u64 } else { examples.statistics().n_tokens },
         perplexity: scores.perplexity().filter(|p| p.is_finite()),
+        preference: scores.preference.map(crate::told::rewards),
         accuracy: scores.labels.map(|labels| labels.accuracy),
         f1_macro: scores.labels.map(|labels| labels.f1_macro),
         labels: label_report(&measured, examples.labels()),
@@ -259,7 +261,7 @@ fn measure(
     ready: &Ready,
     with_adapter: bool,
     examples: &Prepared,
-    task: Task,
+    by: (Task, Option<Criterion>),
     batch_size: usize,
     sink: &mut dyn FnMut(WorkProgress) -> bool,
 ) -> Result<Option<Measured>, ApiError> {
@@ -275,7 +277,7 @@ fn measure(
                 let _ = sender.try_send(done * batch_size as u64);
                 !stop.load(relaxed)
             };
-            ready.executor().measure(with_adapter, examples, task, batch_size, &mut progress)
+            ready.executor().measure(with_adapter, examples, by, batch_size, &mut progress)
         });
         for done in receiver {
             let shown = WorkProgress { unit: "rows".to_owned(), done: done.min(n_rows), total: Some(n_rows) };

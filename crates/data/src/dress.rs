@@ -86,15 +86,21 @@ pub(crate) fn dress(
     }
 }
 
-/// The sequences of one record: the chosen and the rejected answer of a preference, one of everything else.
-pub(crate) fn dress_all(record: &Record, tokenizer: &Tokenizer, options: &PrepareOptions) -> Result<Vec<Dressed>> {
+/// The sequences of one record, with their texts if `wants_pieces`: the chosen and the rejected answer of a preference, one
+/// of everything else.
+pub(crate) fn dress_all(
+    record: &Record,
+    tokenizer: &Tokenizer,
+    options: &PrepareOptions,
+    wants_pieces: bool,
+) -> Result<Vec<Dressed>> {
     let answers_only = PrepareOptions { loss_on: LossOn::Assistant, ..*options };
     match (record, options.task) {
-        (Record::Judged(row), Task::Causal) => Ok(vec![dress(&row.answer(), tokenizer, &answers_only, false)?]),
+        (Record::Judged(row), Task::Causal) => Ok(vec![dress(&row.answer(), tokenizer, &answers_only, wants_pieces)?]),
         (Record::Preference(row), Task::Causal) => {
-            row.answers().iter().map(|answer| dress(answer, tokenizer, &answers_only, false)).collect()
+            row.answers().iter().map(|answer| dress(answer, tokenizer, &answers_only, wants_pieces)).collect()
         }
-        _ => Ok(vec![dress(record, tokenizer, options, false)?]),
+        _ => Ok(vec![dress(record, tokenizer, options, wants_pieces)?]),
     }
 }
 

@@ -275,7 +275,7 @@ fn dress_block(
         let at = *row as usize;
         let record = dataset.row(at)?;
         let verdict = if let Record::Judged(row) = &record { Some(row.label) } else { None };
-        let sequences = dress_all(&record, tokenizer, options).map_err(|cause| cause.in_row(at))?;
+        let sequences = dress_all(&record, tokenizer, options, false).map_err(|cause| cause.in_row(at))?;
         Ok((*row, DressedRow { sequences, verdict }))
     };
     let pieces = rows.chunks(rows.len().div_ceil(n_threads).max(1));

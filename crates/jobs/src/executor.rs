@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lorikeet_data::{Prepared, Task, Tokenizer};
 use lorikeet_generate::{Answer, GenerateSettings, Update, generate};
 use lorikeet_models::{Backend, Model, ModelConfig, ModelFiles, Pooling, Quantise, Tokens, Trainable, WeightSource};
-use lorikeet_train::{Decoding, Judge, Measured, Settings, measure, softmax};
+use lorikeet_train::{Criterion, Decoding, Judge, Measured, measure, softmax};
 
 use crate::device::{Place, Work, compute, threads_or_all};
 use crate::{Failure, codes};
@@ -38,7 +38,7 @@ pub trait Executor: Send {
         sink: &mut dyn FnMut(Update<'_>) -> bool,
     ) -> Result<Answer, Failure>;
 
-    /// Scores on examples; `None` where `progress` (batches done, batches in all) returned false.
+    /// Scores on examples, by the task, and by the criterion that preferences were learned with; `None` where `progress` (batches done, batches in all) returned false.
     ///
     /// # Errors
     /// Where an example does not fit.
@@ -46,7 +46,7 @@ pub trait Executor: Send {
         &mut self,
         with_adapter: bool,
         examples: &Prepared,
-        task: Task,
+        measured: (Task, Option<Criterion>),
         batch_size: usize,
         progress: &mut (dyn FnMut(u64, u64) -> bool + Send),
     ) -> Result<Option<Measured>, Failure>;
@@ -130,14 +130,13 @@ impl<B: Backend> Executor for Loaded<B> {
         &mut self,
         with_adapter: bool,
         examples: &Prepared,
-        task: Task,
+        (task, criterion): (Task, Option<Criterion>),
         batch_size: usize,
         progress: &mut (dyn FnMut(u64, u64) -> bool + Send),
     ) -> Result<Option<Measured>, Failure> {
         self.0.set_adapters(with_adapter);
         let model = &self.0;
-        // Answers are compared with the usual constants; a run's own are those of its checks.
-        let judge = if task == Task::Causal { Judge::new(&Settings::default(), examples)? } else { None };
+        let judge = if task == Task::Causal { Judge::of_result(criterion, examples) } else { None };
         let measured = (task, judge.as_ref());
         model.backend().run(|| measure(model, examples, measured, batch_size, progress).map_err(Failure::from))
     }

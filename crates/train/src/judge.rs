@@ -19,17 +19,36 @@ pub struct Judge {
     kept: Option<HashMap<u32, Vec<f64>>>,
 }
 
+impl Goal {
+    /// What examples of this kind are for when nothing else is asked.
+    fn of(examples: &Prepared) -> Self {
+        match (examples.n_sequences(), examples.is_judged()) {
+            (2, _) => Goal::Dpo,
+            (_, true) => Goal::Kto,
+            _ => Goal::Sft,
+        }
+    }
+}
+
+impl Criterion {
+    fn of(goal: Goal, settings: &Settings) -> Self {
+        Self {
+            goal,
+            beta: settings.beta,
+            label_smoothing: settings.label_smoothing,
+            desirable_weight: settings.desirable_weight,
+            undesirable_weight: settings.undesirable_weight,
+        }
+    }
+}
+
 impl Judge {
     /// The judge of `examples` under `settings`; `None` where nothing is compared.
     ///
     /// # Errors
     /// [`TrainError::Conflict`] where the examples are of another kind than the objective needs.
     pub fn new(settings: &Settings, examples: &Prepared) -> Result<Option<Self>> {
-        let natural = match (examples.n_sequences(), examples.is_judged()) {
-            (2, _) => Goal::Dpo,
-            (_, true) => Goal::Kto,
-            _ => Goal::Sft,
-        };
+        let natural = Goal::of(examples);
         let goal = settings.objective.unwrap_or(natural);
         let (fits, needs) = match goal {
             Goal::Sft => (natural == Goal::Sft, "examples without a rejected answer or a verdict"),
@@ -42,14 +61,24 @@ impl Judge {
                 goal.name()
             )));
         }
-        let criterion = Criterion {
-            goal,
-            beta: settings.beta,
-            label_smoothing: settings.label_smoothing,
-            desirable_weight: settings.desirable_weight,
-            undesirable_weight: settings.undesirable_weight,
-        };
-        Ok((goal != Goal::Sft).then_some(Self { criterion, kept: None }))
+        Ok(Self::under(Criterion::of(goal, settings)))
+    }
+
+    /// The judge of finished answers: by the `criterion` that they were learned with where it suits the examples, by the
+    /// usual one otherwise; `None` where nothing is compared.
+    pub fn of_result(criterion: Option<Criterion>, examples: &Prepared) -> Option<Self> {
+        let natural = Goal::of(examples);
+        let suits = |c: &Criterion| c.goal == natural || (c.goal == Goal::Orpo && natural == Goal::Dpo);
+        Self::under(criterion.filter(suits).unwrap_or_else(|| Criterion::of(natural, &Settings::default())))
+    }
+
+    fn under(criterion: Criterion) -> Option<Self> {
+        (criterion.goal != Goal::Sft).then_some(Self { criterion, kept: None })
+    }
+
+    /// The constants by which it judges.
+    pub fn criterion(&self) -> Criterion {
+        self.criterion
     }
 
     /// Takes down what the model holds of the answers now, before any weight moves, where `method` moves them all.

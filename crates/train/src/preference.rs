@@ -11,7 +11,8 @@ use lorikeet_models::LossSum;
 use serde::{Deserialize, Serialize};
 
 /// What is learned from the examples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Goal {
     /// To continue as the examples do, or to give their labels.
     Sft,
@@ -24,7 +25,7 @@ pub enum Goal {
 }
 
 /// The constants of learning from preferences.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Criterion {
     /// DPO, ORPO or KTO.
     pub goal: Goal,

@@ -7,7 +7,7 @@ use lorikeet_data::{Labels, Task, Tokenizer};
 use lorikeet_models::{Backend, Model, Precision, Tokens, copy_companions, write_file};
 use serde::{Deserialize, Serialize};
 
-use crate::{Method, Plan, Result, Scores, Summary, TrainError, TrainJob};
+use crate::{Criterion, Method, Plan, Result, Scores, Summary, TrainError, TrainJob};
 
 /// What stands in `lorikeet.json` beside a result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct ResultInfo {
     pub labels: Vec<String>,
     /// Longest example it was trained on, in tokens.
     pub max_length: u64,
+    /// How its answers were judged while it learned from preferences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preference: Option<Criterion>,
 }
 
 const INFO_FILE: &str = "lorikeet.json";
@@ -56,6 +59,7 @@ pub(crate) struct Card<'a> {
     pub plan: &'a Plan,
     pub summary: &'a Summary,
     pub labels: &'a Labels,
+    pub preference: Option<Criterion>,
 }
 
 /// Writes the result whole: into a folder beside its place, which then takes that place.
@@ -111,6 +115,7 @@ fn write_into<B: Backend + Clone>(
         dataset_hash: job.dataset.hash().to_owned(),
         labels: card.labels.names().to_vec(),
         max_length: card.plan.settings.max_length,
+        preference: card.preference,
     };
     let text = serde_json::to_string_pretty(&info).unwrap_or_default();
     write_file(&folder.join(INFO_FILE), format!("{text}\n").as_bytes())?;

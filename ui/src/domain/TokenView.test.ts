@@ -2,21 +2,18 @@
 
 import { render, screen } from '@testing-library/svelte';
 import { expect, it } from 'vitest';
-import type { PreviewRow } from '../bindings';
+import type { PreviewToken } from '../bindings';
 import TokenView from './TokenView.svelte';
 
-const ROW: PreviewRow = {
-  index: 0, title: '', label: null, n_tokens: 4, n_trained: 2, truncated: false,
-  tokens: [
-    { text: '<|user|>', id: 1, trained: false, special: true, role: 'user' },
-    { text: 'hi', id: 2, trained: false, special: false, role: 'user' },
-    { text: 'yes', id: 3, trained: true, special: false, role: 'assistant' },
-    { text: '<|end|>', id: 4, trained: true, special: true, role: 'assistant' },
-  ],
-};
+const TOKENS: PreviewToken[] = [
+  { text: '<|user|>', id: 1, trained: false, special: true, role: 'user' },
+  { text: 'hi', id: 2, trained: false, special: false, role: 'user' },
+  { text: 'yes', id: 3, trained: true, special: false, role: 'assistant' },
+  { text: '<|end|>', id: 4, trained: true, special: true, role: 'assistant' },
+];
 
 it('shows every token, the trained ones tinted and the special ones as pills', () => {
-  render(TokenView, { row: ROW });
+  render(TokenView, { tokens: TOKENS });
   const shown = screen.getByTestId('tokens');
   expect(shown).toHaveTextContent('User <|user|>hiAnswer yes<|end|>');
   expect([...shown.querySelectorAll('[data-trained="true"]')].map((one) => one.textContent)).toEqual(['yes', '<|end|>']);

@@ -164,6 +164,7 @@ export const data = {
   row: (index: number) => `Row ${group(index + 1)}`,
   rowHead: 'Row', firstWords: 'First words', tokensHead: 'Tokens',
   model: 'Model',
+  chosen: 'With the better answer', rejected: 'With the worse answer',
   trained: (n: number) => `trained, ${tokens(n)}`,
   readOnly: (n: number) => `read only, ${tokens(n)}`,
   pill: 'pill: special token',

@@ -193,14 +193,18 @@ pub struct PreviewRow {
     pub title: String,
     /// Label of a labelled row.
     pub label: Option<String>,
-    /// Tokens before cutting.
+    /// Tokens before cutting; of a pair of answers, those of the longer one.
     pub n_tokens: u64,
     /// Tokens that are learned from, after cutting.
     pub n_trained: u64,
     /// Whether the end was cut off.
     pub truncated: bool,
-    /// The tokens in order, after cutting.
+    /// The tokens in order, after cutting; of a pair of answers, with the chosen one.
     pub tokens: Vec<PreviewToken>,
+    /// The same row with the rejected answer; absent unless it is a pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub rejected: Option<Vec<PreviewToken>>,
 }
 
 /// One token.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::ChatMessage;
+use super::{ChatMessage, Rewards};
 
 /// Measures a model, with or without an adapter, on examples.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -54,6 +54,10 @@ pub struct Evaluation {
     pub accuracy: Option<f64>,
     /// F1 averaged over labels; `null` for language models.
     pub f1_macro: Option<f64>,
+    /// How well preferences are met; absent unless the examples are preferences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub preference: Option<Rewards>,
     /// Everything that was counted of the labels; `null` for language models.
     pub labels: Option<LabelReport>,
     /// Time it took.

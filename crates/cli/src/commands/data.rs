@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lorikeet_api::wire::{
     BadRow, DataImportRequest, DataPreview, DataPreviewRequest, DatasetDetails, DatasetKind, DatasetRequest,
-    DatasetSummary, ErrorDetails, Nothing, PreviewRow, SampleRequest, SampleSummary, Task,
+    DatasetSummary, ErrorDetails, Nothing, PreviewRow, PreviewToken, SampleRequest, SampleSummary, Task,
 };
 
 use super::{Session, absolute, name_or_path, quoted};
@@ -203,16 +203,25 @@ fn row(row: &PreviewRow) -> String {
     let mut text = format!("\nrow {}: {} tokens, {} learned", row.index, row.n_tokens, row.n_trained);
     text += &row.label.as_ref().map(|label| format!(", label {label}")).unwrap_or_default();
     text.push('\n');
-    let mut inside = false;
-    for token in &row.tokens {
+    match &row.rejected {
+        None => text += &marked(&row.tokens),
+        Some(rejected) => {
+            text += &format!("chosen:   {}rejected: {}", marked(&row.tokens), marked(rejected));
+        }
+    }
+    text
+}
+
+fn marked(tokens: &[PreviewToken]) -> String {
+    let (mut text, mut inside) = (String::new(), false);
+    for token in tokens {
         if token.trained != inside {
             text.push(if token.trained { '⟦' } else { '⟧' });
             inside = token.trained;
         }
         text += &token.text;
     }
-    text += if inside { "⟧\n" } else { "\n" };
-    text
+    text + if inside { "⟧\n" } else { "\n" }
 }
 
 fn sample_list(samples: &[SampleSummary]) -> String {
@@ -230,7 +239,7 @@ fn sample_list(samples: &[SampleSummary]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lorikeet_api::wire::{ApiError, ErrorCode, PreviewToken};
+    use lorikeet_api::wire::{ApiError, ErrorCode};
 
     use super::*;
 
@@ -254,8 +263,16 @@ mod tests {
         let tokens =
             vec![token("Q? ", false), token("A", true), token(".", true), token("\n", false), token("B", true)];
         let title = "Q?".to_owned();
-        let shown =
-            row(&PreviewRow { index: 4, title, label: None, n_tokens: 5, n_trained: 3, truncated: false, tokens });
+        let shown = row(&PreviewRow {
+            index: 4,
+            title,
+            label: None,
+            n_tokens: 5,
+            n_trained: 3,
+            truncated: false,
+            tokens,
+            rejected: None,
+        });
         assert_eq!(shown, "\nrow 4: 5 tokens, 3 learned\nQ? ⟦A.⟧\n⟦B⟧\n");
     }
 }

@@ -41,6 +41,10 @@ fn text(found: &Evaluation) -> String {
     facts.extend(found.perplexity.map(|perplexity| ("perplexity", units::loss(perplexity))));
     facts.extend(found.accuracy.map(|accuracy| ("accuracy", units::share(accuracy))));
     facts.extend(found.f1_macro.map(|f1| ("F1", format!("{f1:.3}"))));
+    if let Some(p) = &found.preference {
+        facts.push(("ordered as the data says", units::share(p.accuracy)));
+        facts.push(("reward margin", format!("{:.3}", p.margin)));
+    }
     if found.perplexity.is_some() {
         facts.push(("learned tokens", units::count(found.n_tokens)));
     }
@@ -108,6 +112,7 @@ mod tests {
             perplexity: Some(4.4817),
             accuracy: None,
             f1_macro: None,
+            preference: None,
             labels: None,
             seconds: 12.0,
         };

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use lorikeet_data::{
-    Chat, Dataset, ImportOptions, Labels, Message, NOT_TRAINED, PrepareOptions, PreviewRow, Role, SplitShares, Store,
-    Task, Tokenizer, epoch_order, prepare, preview, split,
+    Chat, Dataset, ImportOptions, Labels, LossOn, Message, NOT_TRAINED, PrepareOptions, PreviewRow, Role, SplitShares,
+    Store, Task, Tokenizer, epoch_order, prepare, preview, split,
 };
 use serde_json::{Value, json};
 
@@ -485,4 +485,22 @@ fn threads_do_not_change_what_is_prepared() {
     assert!(one.statistics().share_end_trained() > 0.95, "{:?}", one.statistics());
     let order = epoch_order(one.len(), 1, 0);
     assert_eq!(one.batch(&order[..8]), three.batch(&order[..8]));
+}
+
+/// Both answers are shown as they are compared, whatever else is to be learned from.
+#[test]
+fn a_pair_shows_both_of_its_answers() {
+    let Some(root) = shared("tokenizers") else { return };
+    let tokenizer = Tokenizer::open(&root.join("qwen2.5")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let rows = [json!({"prompt": "Sky?", "chosen": "Blue.", "rejected": "It is green, always."})];
+    let options = PrepareOptions { loss_on: LossOn::All, ..causal() };
+    let shown = preview(&dataset(folder.path(), &rows), 0..1, &tokenizer, &options).unwrap().remove(0);
+    let trained = |tokens: &[lorikeet_data::PreviewToken]| -> String {
+        tokens.iter().filter(|token| token.trained).map(|token| token.text.as_str()).collect()
+    };
+    let rejected = shown.rejected.unwrap();
+    assert!(trained(&shown.tokens).starts_with("Blue."), "{:?}", shown.tokens);
+    assert!(trained(&rejected).starts_with("It is green, always."), "{rejected:?}");
+    assert!(!trained(&rejected).contains("Sky") && shown.n_tokens == rejected.len());
 }

@@ -32,7 +32,13 @@ impl<B: Backend + Clone> Session<'_, B> {
         let summary = self.summary(best_step, stopped_early);
         let probe = self.examples.batch(&(0..8).collect::<Vec<u32>>());
         let (probe, _) = tokens_of(probe, self.job.task);
-        let card = result::Card { job: self.job, plan: &self.plan, summary: &summary, labels: self.examples.labels() };
+        let card = result::Card {
+            job: self.job,
+            plan: &self.plan,
+            summary: &summary,
+            labels: self.examples.labels(),
+            preference: self.judges.as_ref().map(|(judge, _)| judge.criterion()),
+        };
         result::write(&self.model, &card, &self.tokenizer, &probe)?;
         self.emit(EventKind::Completed { result: self.job.result.clone(), summary: summary.clone() });
         Ok(Outcome::Completed(summary))
