@@ -336,7 +336,7 @@ def main():
             try:
                 adapter = train(bench, family, method, folder, data)
                 with_peft(bench, family, method, folder, adapter, data)
-                if family in DECODERS and family != "gemma":
+                if family in DECODERS:
                     with_llama(bench, family, method, folder, adapter, data)
             except Exception as error:  # noqa: BLE001
                 bench.failed(f"{family} {method}", "a step failed", error)

@@ -22,12 +22,13 @@ const fn everywhere(name: &'static str) -> Family {
     Family { name, vllm: true, gguf: true, mlx: true }
 }
 
-const FAMILIES: [Family; 9] = [
+const FAMILIES: [Family; 10] = [
     everywhere("llama"),
     everywhere("mistral"),
     everywhere("qwen2"),
     everywhere("qwen3"),
     everywhere("phi3"),
+    everywhere("gemma"),
     everywhere("gemma2"),
     everywhere("gemma3_text"),
     everywhere("smollm3"),

@@ -171,12 +171,19 @@ pub fn copy_companions(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Names the classes in a configuration.
+/// Names the classes in a configuration. A decoder that names no padding token gets its end token as one: transformers takes
+/// the label from the last token that is no padding, and reads no two texts together without.
 pub(crate) fn insert_labels(config: &mut Map<String, Value>, names: &[String]) {
     let by_id: Map<_, _> = names.iter().enumerate().map(|(i, n)| (i.to_string(), json!(n))).collect();
     let by_label: Map<_, _> = names.iter().enumerate().map(|(i, n)| (n.clone(), json!(i))).collect();
     config.insert("id2label".to_owned(), Value::Object(by_id));
     config.insert("label2id".to_owned(), Value::Object(by_label));
+    let end = config.get("eos_token_id").and_then(|id| id.as_array().map_or(Some(id), |ids| ids.first()));
+    if let Some(end) = end.filter(|id| id.is_u64()).cloned()
+        && config.get("pad_token_id").is_none_or(Value::is_null)
+    {
+        config.insert("pad_token_id".to_owned(), end);
+    }
 }
 
 /// Numbers as the bytes of a safetensors file: 32-bit floats, or 16-bit ones rounded to the nearest, to even where two are as

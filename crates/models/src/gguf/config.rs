@@ -140,6 +140,7 @@ fn of_family(names: GgufNames, header: &Header<'_>, raw: &mut Map<String, Value>
     let mut set = |key: &str, value: Value| drop(raw.insert(key.to_owned(), value));
     match names.architecture() {
         "gpt2" => set("activation_function", json!("gelu_new")),
+        "gemma" => set("hidden_activation", json!("gelu_pytorch_tanh")),
         "gemma2" | "gemma3" => {
             set("hidden_activation", json!("gelu_pytorch_tanh"));
             let (heads, width, layers) =

@@ -129,6 +129,19 @@ const GEMMA: &[Row] = &[
     ("self_attn.k_proj", "attn_k", Change::Same),
     ("self_attn.v_proj", "attn_v", Change::Same),
     ("self_attn.o_proj", "attn_output", Change::Same),
+    ("post_attention_layernorm", "ffn_norm", Change::PlusOne),
+    ("mlp.gate_proj", "ffn_gate", Change::Same),
+    ("mlp.up_proj", "ffn_up", Change::Same),
+    ("mlp.down_proj", "ffn_down", Change::Same),
+];
+
+/// Gemma 2 and 3, whose blocks have a norm on either side of each half.
+const GEMMA2: &[Row] = &[
+    ("input_layernorm", "attn_norm", Change::PlusOne),
+    ("self_attn.q_proj", "attn_q", Change::Same),
+    ("self_attn.k_proj", "attn_k", Change::Same),
+    ("self_attn.v_proj", "attn_v", Change::Same),
+    ("self_attn.o_proj", "attn_output", Change::Same),
     ("self_attn.q_norm", "attn_q_norm", Change::PlusOne),
     ("self_attn.k_norm", "attn_k_norm", Change::PlusOne),
     ("post_attention_layernorm", "post_attention_norm", Change::PlusOne),
@@ -164,13 +177,14 @@ const GPT2: &[Row] = &[
     ("mlp.c_proj", "ffn_down", Change::Transposed),
 ];
 
-const FAMILIES: [Family; 8] = [
+const FAMILIES: [Family; 9] = [
     family("llama", &["llama", "mistral"], LLAMA),
     family("smollm3", &["smollm3"], LLAMA),
     family("qwen2", &["qwen2"], QWEN),
     family("qwen3", &["qwen3"], QWEN),
-    Family { outside: OUTSIDE_PLUS_ONE, ..family("gemma2", &["gemma2"], GEMMA) },
-    Family { outside: OUTSIDE_PLUS_ONE, ..family("gemma3", &["gemma3_text"], GEMMA) },
+    Family { outside: OUTSIDE_PLUS_ONE, ..family("gemma", &["gemma"], GEMMA) },
+    Family { outside: OUTSIDE_PLUS_ONE, ..family("gemma2", &["gemma2"], GEMMA2) },
+    Family { outside: OUTSIDE_PLUS_ONE, ..family("gemma3", &["gemma3_text"], GEMMA2) },
     family("phi3", &["phi3"], PHI3),
     Family { outside: GPT2_OUTSIDE, blocks: "transformer.h.", ..family("gpt2", &["gpt2"], GPT2) },
 ];
