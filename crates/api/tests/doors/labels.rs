@@ -1,12 +1,12 @@
 //! A classifier: from labelled texts to labels, and the label that nobody learned.
 
 use lorikeet_api::wire::{
-    DataImportRequest, ErrorCode, EvaluateRequest, Method, PredictRequest, RunEventKind, RunRequest, RunStatus,
-    SampleRequest, ServeRequest, ServedKind, SettingValue, Task,
+    DataImportRequest, ErrorCode, EvaluateRequest, PredictRequest, RunEventKind, RunRequest, RunStatus, SampleRequest,
+    ServeRequest, ServedKind, SettingValue, Task,
 };
 use lorikeet_api::{App, Scope, data, runs, serving, trying};
 
-use crate::support::{follow_all, id, tiny_bert};
+use crate::support::{follow_all, id, run_request, tiny_bert};
 
 const REVIEWS: &str = include_str!("../../../../assets/samples/reviews.jsonl");
 
@@ -25,17 +25,7 @@ fn bench() -> Option<(tempfile::TempDir, App, RunRequest)> {
         ("threads", integer(1)),
         ("evaluate_every", integer(30)),
     ];
-    let request = RunRequest {
-        model: model.display().to_string(),
-        data: data.summary.id,
-        validation: None,
-        name: None,
-        task: None,
-        method: Some(Method::Lora),
-        preset: None,
-        settings: settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        output: None,
-    };
+    let request = run_request(&model.display().to_string(), &data.summary.id, settings);
     Some((home, app, request))
 }
 

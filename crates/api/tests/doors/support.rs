@@ -60,17 +60,7 @@ impl Bench {
             ("threads", integer(1)),
             ("validation_split", SettingValue::Number(0.05)),
         ];
-        RunRequest {
-            model: "tiny".into(),
-            data: self.data.summary.id.clone(),
-            validation: None,
-            name: None,
-            task: None,
-            method: Some(Method::Lora),
-            preset: None,
-            settings: settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            output: None,
-        }
+        run_request("tiny", &self.data.summary.id, settings)
     }
 
     /// The status of a run.
@@ -82,6 +72,25 @@ impl Bench {
     pub fn adapter_bytes(&self, id: &str) -> Vec<u8> {
         let details = runs::show(&self.app, RunIdRequest { id: id.into() }).unwrap();
         std::fs::read(Path::new(&details.adapter.unwrap()).join("adapter_model.safetensors")).unwrap()
+    }
+}
+
+/// LoRA of `model` on `data`, with nothing said but these settings.
+pub fn run_request<'a>(
+    model: &str,
+    data: &str,
+    settings: impl IntoIterator<Item = (&'a str, SettingValue)>,
+) -> RunRequest {
+    RunRequest {
+        model: model.to_owned(),
+        data: data.to_owned(),
+        validation: None,
+        name: None,
+        task: None,
+        method: Some(Method::Lora),
+        preset: None,
+        settings: settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        output: None,
     }
 }
 
