@@ -158,7 +158,7 @@ impl From<ModelError> for Failure {
             ModelError::NoLayer { .. } | ModelError::BadPattern { .. } => Failure::new(codes::INVALID_SETTING, message),
             ModelError::TooLarge { .. } | ModelError::NoTokens => Failure::new(codes::INVALID_REQUEST, message),
             ModelError::UnknownToken { .. } | ModelError::UnknownLabel { .. } => Failure::new(codes::MISMATCH, message),
-            ModelError::Readback { .. } => Failure::new(codes::INTERNAL, message),
+            ModelError::Readback { .. } | ModelError::NoSequence { .. } => Failure::new(codes::INTERNAL, message),
         }
     }
 }

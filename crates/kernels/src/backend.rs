@@ -156,8 +156,8 @@ pub trait Backend: Send + Sync {
     fn gather_rows(&self, table: &Self::Tensor, rows: &[u32]) -> Result<Self::Tensor>;
     /// `g[rows[n]] += x[n]`, in the order of `n`. The backward of [`Backend::gather_rows`].
     fn scatter_add_rows(&self, g: &mut Self::Tensor, rows: &[u32], x: &Self::Tensor) -> Result<()>;
-    /// `target[at + n] = x[n]`. A key/value cache takes new rows this way.
-    fn write_rows(&self, target: &mut Self::Tensor, at: usize, x: &Self::Tensor) -> Result<()>;
+    /// `target[rows[n]] = x[n]`. A key/value cache takes new rows this way.
+    fn write_rows(&self, target: &mut Self::Tensor, rows: &[u32], x: &Self::Tensor) -> Result<()>;
 
     /// The columns `columns` of `x`: one of several results that were computed as one.
     fn columns(&self, x: &Self::Tensor, columns: Range<usize>) -> Result<Self::Tensor>;

@@ -152,8 +152,8 @@ impl Backend for Composed {
         rows::scatter_add(g, rows, x)
     }
 
-    fn write_rows(&self, target: &mut DeviceMatrix, at: usize, x: &DeviceMatrix) -> Result<()> {
-        rows::write(target, at, x)
+    fn write_rows(&self, target: &mut DeviceMatrix, rows: &[u32], x: &DeviceMatrix) -> Result<()> {
+        rows::write(target, rows, x)
     }
 
     fn columns(&self, x: &DeviceMatrix, columns: Range<usize>) -> Result<DeviceMatrix> {

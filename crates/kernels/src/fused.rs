@@ -9,6 +9,7 @@ mod blocks;
 mod checks;
 mod few_rows;
 mod math;
+mod one_query;
 pub mod pool;
 mod product;
 pub mod rows;
@@ -218,12 +219,15 @@ impl Backend for Fused {
         Ok(())
     }
 
-    fn write_rows(&self, target: &mut Tensor, at: usize, x: &Tensor) -> Result<()> {
-        let fits = target.cols == x.cols && at.checked_add(x.rows).is_some_and(|end| end <= target.rows);
-        check("write_rows", target, x, fits)?;
-        let from = at * target.cols;
-        let numbers = x.read("write_rows")?;
-        target.write("write_rows")?[from..from + numbers.len()].copy_from_slice(numbers);
+    fn write_rows(&self, target: &mut Tensor, rows: &[u32], x: &Tensor) -> Result<()> {
+        check("write_rows", target, x, target.cols == x.cols && rows.len() == x.rows)?;
+        check_rows("write_rows", rows, target.rows)?;
+        let cols = target.cols;
+        let target = target.write("write_rows")?;
+        for (x, row) in x.read("write_rows")?.chunks_exact(cols.max(1)).zip(rows) {
+            let at = *row as usize * cols;
+            target[at..at + cols].copy_from_slice(x);
+        }
         Ok(())
     }
 
@@ -459,7 +463,11 @@ impl Backend for Fused {
         let mut out = self.take_for_queries(spans, q.rows, q.cols);
         let mut lse = self.take_for_queries(spans, q.rows, shape.heads);
         let x = attention::Inputs { q: q.read("attention")?, k: k.read("attention")?, v: v.read("attention")? };
-        attention::forward(shape, spans, x, &mut out, &mut lse);
+        if one_query::fits(spans) {
+            one_query::forward(shape, spans, x, &mut out, &mut lse);
+        } else {
+            attention::forward(shape, spans, x, &mut out, &mut lse);
+        }
         Ok((Tensor::owned(out, q.rows, q.cols), Tensor::owned(lse, q.rows, shape.heads)))
     }
 

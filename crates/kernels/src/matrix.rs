@@ -30,7 +30,7 @@ pub enum RowOrder {
 
 impl RowOrder {
     /// The stored row that is row `row` of the matrix.
-    fn stored(self, row: usize) -> usize {
+    pub(crate) fn stored(self, row: usize) -> usize {
         match self {
             Self::Stored => row,
             Self::HalvesFromPairs(head) => {

@@ -48,11 +48,11 @@ struct Places<'a, T> {
     spans: &'a Spans,
 }
 
-/// The keys and values of one block, of which the first `len` rows are taken.
+/// The keys and values of one block, and the rows that those of the tokens at hand take.
 struct LayerCache<'a, B: Backend> {
     keys: &'a mut B::Tensor,
     values: &'a mut B::Tensor,
-    len: usize,
+    rows: &'a [u32],
 }
 
 /// A block's input and, unless it is computed again, what its forward saved.
@@ -166,19 +166,18 @@ impl<B: Backend> Decoder<B> {
         Ok(())
     }
 
-    /// The last block's output, keeping nothing; with a cache the tokens follow what it holds.
+    /// The last block's output, keeping nothing; with a cache the tokens take these rows of it.
     pub fn hidden(
         &self,
         ctx: Context<'_, B>,
         tokens: &Tokens,
-        mut cache: Option<&mut KeyValueCache<B>>,
+        mut cache: Option<(&mut KeyValueCache<B>, &[u32])>,
     ) -> Result<B::Tensor> {
         let mut x = self.embed(ctx, tokens)?;
         let places = self.places(ctx, tokens)?;
         for (i, block) in self.blocks.iter().enumerate() {
-            let layer = cache.as_deref_mut().and_then(|c| {
-                let len = c.len();
-                c.layers.get_mut(i).map(|(keys, values)| LayerCache { keys, values, len })
+            let layer = cache.as_mut().and_then(|(cache, rows)| {
+                cache.layers.get_mut(i).map(|(keys, values)| LayerCache { keys, values, rows })
             });
             x = block.forward(ctx, &places, &x, layer)?.0;
         }

@@ -207,6 +207,17 @@ pub enum ModelError {
     /// A text of which nothing is left to read.
     #[error("a text without a token says nothing; give at least a word")]
     NoTokens,
+    /// A sequence that a cache cannot continue.
+    #[error(
+        "a cache of {n_sequences} sequences continues each at most once, in ascending order, with at least one token; \
+         this does not hold of sequence {sequence}"
+    )]
+    NoSequence {
+        /// The sequence, from 0.
+        sequence: usize,
+        /// Sequences of the cache.
+        n_sequences: usize,
+    },
     /// A label beyond the classes.
     #[error("the label {found} is not among this model's {labels} classes")]
     UnknownLabel {

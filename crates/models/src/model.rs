@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, path::Path};
 
-use lorikeet_kernels::{Backend, Objective, Spans};
+use lorikeet_kernels::{Backend, Objective};
 
 use crate::{
     AdapterFiles, AdapterTensor, Architecture, KeyValueCache, LoraSpec, Misfits, ModelConfig, ModelError, ModelFiles,
@@ -440,9 +440,17 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// Where this model does not continue texts, or the device has no memory.
     pub fn cache(&self, capacity: usize) -> Result<KeyValueCache<B>> {
+        self.cache_for(1, capacity)
+    }
+
+    /// A cache for so many conversations of up to `capacity` tokens each.
+    ///
+    /// # Errors
+    /// As [`Model::cache`].
+    pub fn cache_for(&self, n_sequences: usize, capacity: usize) -> Result<KeyValueCache<B>> {
         let spec = &self.decoder()?.spec;
         let capacity = capacity.min(spec.max_positions);
-        KeyValueCache::new(&self.backend, spec.layers.len(), spec.kv_heads * spec.head_dim, capacity)
+        KeyValueCache::new(&self.backend, spec.layers.len(), spec.kv_heads * spec.head_dim, n_sequences, capacity)
     }
 
     /// Reads `ids` after what the cache holds and returns the logits (V) of the token that follows the last one.
@@ -450,20 +458,22 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// Where the cache has no room, or an id has no embedding.
     pub fn next_logits(&self, ids: &[u32], cache: &mut KeyValueCache<B>) -> Result<Vec<f32>> {
-        cache.room_for(ids.len())?;
-        self.check_ids(ids)?;
+        self.next_logits_of(&[(0, ids)], cache)
+    }
+
+    /// Reads the ids of some sequences, which ascend, after what the cache holds of each, all in one pass over the weights;
+    /// returns the logits (V) of the token that follows in each, one behind the other.
+    ///
+    /// # Errors
+    /// As [`Model::next_logits`], and where a sequence is not in the cache or has nothing to read.
+    pub fn next_logits_of(&self, reads: &[(usize, &[u32])], cache: &mut KeyValueCache<B>) -> Result<Vec<f32>> {
+        reads.iter().try_for_each(|(_, ids)| self.check_ids(ids))?;
         let (decoder, ctx) = (self.decoder()?, self.context());
-        let ids = cache.continued(ids, |before, after| decoder.turns_between(before, after));
-        let (n, len) = (ids.len(), cache.len());
-        let tokens = Tokens {
-            positions: (len as u32..(len + n) as u32).collect(),
-            token_types: Vec::new(),
-            spans: Spans { queries: std::iter::once(0..n).collect(), keys: std::iter::once(0..len + n).collect() },
-            ids,
-        };
-        let hidden = decoder.hidden(ctx, &tokens, Some(cache))?;
-        cache.push(&tokens.ids);
-        let last = self.backend.gather_rows(&hidden, &[n.saturating_sub(1) as u32])?;
+        let reading = cache.reading(reads, |before, after| decoder.turns_between(before, after))?;
+        let tokens = &reading.tokens;
+        let hidden = decoder.hidden(ctx, tokens, Some((cache, &reading.rows)))?;
+        cache.push(reads, tokens);
+        let last = self.backend.gather_rows(&hidden, &tokens.lasts())?;
         Ok(self.backend.download(&decoder.logits(ctx, &last)?)?)
     }
 

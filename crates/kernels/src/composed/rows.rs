@@ -26,15 +26,22 @@ pub(super) fn scatter_add(g: &mut DeviceMatrix, rows: &[u32], x: &DeviceMatrix) 
     Ok(())
 }
 
-pub(super) fn write(target: &mut DeviceMatrix, at: usize, x: &DeviceMatrix) -> Result<()> {
+pub(super) fn write(target: &mut DeviceMatrix, rows: &[u32], x: &DeviceMatrix) -> Result<()> {
     let op = "write_rows";
     let (left, right) = (target.shape(), x.shape());
-    if left.1 != right.1 || at.checked_add(right.0).is_none_or(|end| end > left.0) {
+    if left.1 != right.1 || rows.len() != right.0 {
         return Err(KernelError::Shape { op, left, right });
     }
-    let x = x.floats(op)?.contiguous()?;
-    // In place: a cache is written once per generated token and must not be copied as often.
-    Ok(target.owned(op)?.slice_set(&x, 0, at)?)
+    expect_indices(op, rows, left.0)?;
+    let (x, target) = (x.floats(op)?.contiguous()?, target.owned(op)?);
+    // In place, rows that follow each other at once: a cache is written once per generated token and must not be copied as
+    // often.
+    let mut from = 0;
+    for run in rows.chunk_by(|a, b| a.wrapping_add(1) == *b) {
+        target.slice_set(&x.narrow(0, from, run.len())?.contiguous()?, 0, run[0] as usize)?;
+        from += run.len();
+    }
+    Ok(())
 }
 
 pub(super) fn columns(x: &DeviceMatrix, columns: Range<usize>) -> Result<Tensor> {

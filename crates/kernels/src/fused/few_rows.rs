@@ -1,65 +1,145 @@
-//! Products of few rows with a weight, as in decoding: the weight is read once, row by row, and never packed.
+//! Products of a few rows with a weight, straight from the weight as it lies: what decoding does. Each row of the weight is
+//! read once for up to eight rows of `x`, widened in registers, and never written anywhere.
+//!
+//! Every number of the result is the sum of sixteen lanes, each a chain of fused multiply-adds over the row in its order,
+//! added in halves. Widening is exact in every format, or rounds once as the formats' definition does. So the bits depend
+//! neither on the number of threads, nor on how many rows are computed together, nor on the processor's vectors, nor on
+//! whether the numbers were widened before.
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{
-    math::dot,
-    product::Product,
-    tensor::{Data, Tensor},
-};
+use super::{Tensor, tensor::Data};
+use crate::{Precision, RowOrder};
 
-/// Rows up to which a product with a weight reads the weight once, row by row, instead of packing it: decoding.
-pub const FEW_ROWS: usize = 4;
+/// Rows up to which a product reads the weight as it lies instead of packing it for a product of many rows.
+pub const FEW_ROWS: usize = 16;
 
-/// Columns of the result that one task computes.
-const COLUMNS_PER_TASK: usize = 64;
+/// Numbers of a weight that are worth a task.
+const NUMBERS_PER_TASK: usize = 1 << 15;
 
-/// `y (m, n) = [y +] alpha x (m, k) wᵀ` for few rows; `weight_row` hands out a row of the weight as 32-bit floats.
-pub fn few_rows<'w, W>(p: Product, y: &mut [f32], x: &[f32], weight_row: W)
-where
-    W: Fn(usize, &mut Vec<f32>) -> Option<&'w [f32]> + Sync,
-{
-    if p.m == 0 {
-        return;
+/// Lanes of a sum.
+const LANES: usize = 16;
+
+/// A weight of `n` rows of `k` numbers, `k` above zero.
+#[derive(Clone, Copy)]
+pub struct Weight<'a> {
+    n: usize,
+    k: usize,
+    stored: Stored<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Stored<'a> {
+    /// Rows that begin `stride` numbers apart.
+    Numbers { numbers: &'a [f32], stride: usize },
+    /// Rows of `width` bytes.
+    Bytes { bytes: &'a [u8], width: usize, precision: Precision, order: RowOrder },
+}
+
+impl<'a> Weight<'a> {
+    /// The weight of a tensor; none where there are fewer bytes than its shape says.
+    pub fn of(w: &'a Tensor) -> Option<Self> {
+        let (n, k) = w.shape();
+        let stored = match (&w.data, w.as_f32()) {
+            (_, Some(numbers)) if numbers.len() == n * k => Stored::Numbers { numbers, stride: k },
+            (Data::Stored(matrix), None) => {
+                let (bytes, precision) = (matrix.stored_bytes(), matrix.precision());
+                let width = precision.row_bytes(k).filter(|width| bytes.len() == width * n)?;
+                Stored::Bytes { bytes, width, precision, order: matrix.order() }
+            }
+            _ => return None,
+        };
+        (k > 0).then_some(Self { n, k, stored })
     }
-    let columns: Vec<Vec<f32>> = (0..p.n.div_ceil(COLUMNS_PER_TASK))
-        .into_par_iter()
-        .map(|task| {
-            let from = task * COLUMNS_PER_TASK;
-            let to = (from + COLUMNS_PER_TASK).min(p.n);
-            let mut scratch = Vec::new();
-            let mut out = Vec::with_capacity((to - from) * p.m);
-            for column in from..to {
-                let found = weight_row(column, &mut scratch);
-                let row = found.unwrap_or(&scratch);
-                products_with_row(x, row, p.k, &mut out);
-            }
-            out
+
+    /// The first `k` numbers of each of `n` rows that begin `stride` numbers apart; none where there are fewer numbers.
+    pub fn strided(numbers: &'a [f32], n: usize, k: usize, stride: usize) -> Option<Self> {
+        let extent = n.checked_sub(1).map_or(0, |last| last * stride + k);
+        (k > 0 && k <= stride && extent <= numbers.len()).then_some(Self {
+            n,
+            k,
+            stored: Stored::Numbers { numbers, stride },
         })
-        .collect();
-    for (task, out) in columns.iter().enumerate() {
-        for (i, values) in out.chunks_exact(p.m).enumerate() {
-            for (r, value) in values.iter().enumerate() {
-                let y = &mut y[r * p.n + task * COLUMNS_PER_TASK + i];
-                *y = if p.accumulate { *y } else { 0.0 } + p.alpha * value;
-            }
+    }
+
+    /// The bytes of row `row` in their stored precision.
+    fn bytes(bytes: &'a [u8], width: usize, order: RowOrder, row: usize) -> &'a [u8] {
+        let at = order.stored(row) * width;
+        &bytes[at..at + width]
+    }
+}
+
+/// The result `y` (m, n), of which several tasks write columns of their own.
+#[derive(Clone, Copy)]
+struct Columns {
+    y: *mut f32,
+    m: usize,
+    n: usize,
+    alpha: f32,
+    accumulate: bool,
+}
+// SAFETY: every task writes columns of its own only.
+unsafe impl Send for Columns {}
+// SAFETY: as above.
+unsafe impl Sync for Columns {}
+
+impl Columns {
+    /// All columns of `y`; a product has a result and an `x` of its sizes.
+    fn new(y: &mut [f32], alpha: f32, accumulate: bool, x: &[f32], w: Weight<'_>) -> Self {
+        let m = x.len() / w.k;
+        assert!(x.len() == m * w.k && y.len() == m * w.n, "operands of other sizes");
+        Self { y: y.as_mut_ptr(), m, n: w.n, alpha, accumulate }
+    }
+
+    /// # Safety
+    /// `column` belongs to the caller alone meanwhile.
+    #[inline(always)]
+    unsafe fn put(&self, row: usize, column: usize, value: f32) {
+        debug_assert!(row < self.m && column < self.n);
+        // SAFETY: rows and columns are below the sizes of `y`, which both kernels take from here.
+        unsafe {
+            let y = self.y.add(row * self.n + column);
+            *y = if self.accumulate { *y } else { 0.0 } + self.alpha * value;
         }
     }
 }
 
-#[multiversion::multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-fn products_with_row(x: &[f32], row: &[f32], k: usize, out: &mut Vec<f32>) {
-    out.extend(x.chunks_exact(k).map(|x| dot(x, row)));
+/// `y (m, n) = alpha x (m, k) wᵀ`, by the thread that asks.
+pub fn few_rows_here(y: &mut [f32], alpha: f32, x: &[f32], w: Weight<'_>) {
+    columns_of(x, w, 0..w.n, Columns::new(y, alpha, false, x, w));
 }
 
-/// The row of a weight: in place, or widened into `scratch` (then `None`).
-pub(super) fn weight_row<'w>(w: &'w Tensor, row: usize, scratch: &mut Vec<f32>) -> Option<&'w [f32]> {
-    if let Some(numbers) = w.as_f32() {
-        return numbers.get(row * w.cols..(row + 1) * w.cols);
+/// `y (m, n) = [y +] alpha x (m, k) wᵀ`.
+pub fn few_rows(y: &mut [f32], alpha: f32, accumulate: bool, x: &[f32], w: Weight<'_>) {
+    let columns = Columns::new(y, alpha, accumulate, x, w);
+    let rows_per_task = NUMBERS_PER_TASK.div_ceil(w.k).next_multiple_of(8);
+    if w.n <= rows_per_task {
+        return columns_of(x, w, 0..w.n, columns);
     }
-    if let Data::Stored(matrix) = &w.data {
-        scratch.resize(w.cols, 0.0);
-        matrix.widen_rows(row, scratch);
-    }
-    None
+    (0..w.n.div_ceil(rows_per_task)).into_par_iter().for_each(|task| {
+        let from = task * rows_per_task;
+        columns_of(x, w, from..(from + rows_per_task).min(w.n), columns);
+    });
 }
+
+/// The columns `range` of the result.
+fn columns_of(x: &[f32], w: Weight<'_>, range: Range<usize>, columns: Columns) {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::is_there() {
+        // SAFETY: the processor has the instructions; the sizes were compared in `few_rows` and in `Weight::of`, and the
+        // columns in `range` belong to this task.
+        return unsafe { avx512::columns_of(x, w, range, columns) };
+    }
+    // SAFETY: the columns in `range` belong to this task.
+    unsafe { portable::columns_of(x, w, range, columns) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     BLOCK, Fused,
-    few_rows::{FEW_ROWS, few_rows, weight_row},
+    few_rows::{FEW_ROWS, Weight, few_rows},
     product::{Operand, Product, product},
     tensor::{Data, Tensor},
 };
@@ -43,8 +43,8 @@ impl Fused {
     pub(super) fn nt(&self, y: &mut [f32], alpha: f32, accumulate: bool, x: &Tensor, w: &Tensor) -> Result<()> {
         let numbers = x.read("matmul_nt")?;
         let p = Product { m: x.rows, n: w.rows, k: x.cols, alpha, accumulate, threads: self.threads };
-        if x.rows <= FEW_ROWS && x.cols > 0 {
-            few_rows(p, y, numbers, |row, scratch| weight_row(w, row, scratch));
+        if let Some(weight) = Weight::of(w).filter(|_| x.rows <= FEW_ROWS && x.cols > 0) {
+            few_rows(y, alpha, accumulate, numbers, weight);
             return Ok(());
         }
         self.in_tiles(w, |rows, tile| {

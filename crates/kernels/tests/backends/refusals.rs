@@ -42,9 +42,9 @@ fn rows_beyond_a_table_are_refused<B: Backend>(b: &B) {
     refused(b.scatter_add_rows(&mut z(4, 2), &[0, 4], &z(2, 2)));
     refused(b.scatter_add_rows(&mut z(4, 2), &[0], &z(2, 2)));
     refused(b.scatter_add_rows(&mut z(4, 2), &[0, 1], &z(2, 3)));
-    refused(b.write_rows(&mut z(4, 2), 3, &z(2, 2)));
-    refused(b.write_rows(&mut z(4, 2), usize::MAX, &z(2, 2)));
-    refused(b.write_rows(&mut z(4, 2), 0, &z(2, 3)));
+    refused(b.write_rows(&mut z(4, 2), &[3, 4], &z(2, 2)));
+    refused(b.write_rows(&mut z(4, 2), &[u32::MAX, 0], &z(2, 2)));
+    refused(b.write_rows(&mut z(4, 2), &[0, 1], &z(2, 3)));
     let plain = Objective::default();
     refused(b.cross_entropy(&mut z(2, 3), &[0, 3], &plain, 1.0));
     refused(b.cross_entropy(&mut z(2, 3), &[0], &plain, 1.0));

@@ -75,7 +75,7 @@ impl<B: Backend> Attention<B> {
         })
     }
 
-    /// `m` (N, C) from `x` (N, C); with a cache, keys and values are written there and read back from its start.
+    /// `m` (N, C) from `x` (N, C); with a cache, keys and values are written there and read back from each sequence's start.
     pub fn forward(
         &self,
         ctx: Context<'_, B>,
@@ -89,9 +89,9 @@ impl<B: Backend> Attention<B> {
         self.rotate(ctx, at, (&mut q, &mut k), false)?;
         let (out, lse) = match cache {
             None => be.attention(self.shape, at.spans, &q, &k, &v)?,
-            Some(LayerCache { keys, values, len }) => {
-                be.write_rows(keys, len, &k)?;
-                be.write_rows(values, len, &v)?;
+            Some(LayerCache { keys, values, rows }) => {
+                be.write_rows(keys, rows, &k)?;
+                be.write_rows(values, rows, &v)?;
                 be.attention(self.shape, at.spans, &q, keys, values)?
             }
         };

@@ -45,6 +45,45 @@ fn a_conversation_that_outgrows_its_cache() {
     assert_eq!((cache.len(), cache.capacity()), (3, 4));
 }
 
+#[test]
+fn sequences_that_a_cache_does_not_have() {
+    let model = open("qwen3");
+    let mut cache = model.cache_for(2, 4).unwrap();
+    let refused = refusal(model.next_logits_of(&[(0, &[1]), (2, &[1])], &mut cache));
+    insta::assert_snapshot!(refused, @"a cache of 2 sequences continues each at most once, in ascending order, with at least one token; this does not hold of sequence 2");
+    for reads in [&[(1, &[1u32][..]), (0, &[1])], &[(0, &[1]), (0, &[1])], &[(0, &[1]), (1, &[])]] {
+        assert!(model.next_logits_of(reads, &mut cache).is_err());
+    }
+    assert!(cache.is_empty());
+    assert!(model.cache_for(usize::MAX, 4).is_err());
+}
+
+/// Conversations of different lengths over one cache, of which some pause: each gets what it gets alone.
+#[test]
+fn conversations_that_are_read_together_do_not_know_of_each_other() {
+    for name in ["llama untied", "qwen3", "gemma3"] {
+        let model = open(name);
+        let texts: [&[u32]; 3] = [&[3, 1, 4, 1, 5, 9], &[2, 7], &[1, 8, 2, 8, 1, 8, 2, 8, 4, 5]];
+        let mut together = model.cache_for(3, 20).unwrap();
+        let mut alone: Vec<_> = texts.iter().map(|_| model.cache(20).unwrap()).collect();
+        // The first token of each at once, the second of two of them, the third with a piece of the last.
+        let rounds: [Vec<(usize, &[u32])>; 3] = [
+            texts.iter().enumerate().map(|(s, text)| (s, &text[..1])).collect(),
+            vec![(0, &texts[0][1..2]), (2, &texts[2][1..2])],
+            vec![(0, &texts[0][2..3]), (1, &texts[1][1..2]), (2, &texts[2][2..7])],
+        ];
+        for reads in rounds {
+            let found = model.next_logits_of(&reads, &mut together).unwrap();
+            for ((s, ids), found) in reads.iter().zip(found.chunks_exact(zoo::VOCABULARY as usize)) {
+                let expected = model.next_logits(ids, &mut alone[*s]).unwrap();
+                let worst = found.iter().zip(&expected).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+                assert!(worst < 1e-5, "{name}, sequence {s}: {worst}");
+            }
+        }
+        assert_eq!((together.len(), together.n_sequences()), (7, 3));
+    }
+}
+
 /// Whether a text is read at once, in pieces or token by token, or again after a part was forgotten: the next token is the same.
 fn the_cache_changes_nothing<B: Backend>(make: impl Fn() -> B) {
     for name in ["llama untied", "llama biased", "qwen2", "qwen3"] {
