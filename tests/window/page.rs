@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use thirtyfour::prelude::*;
 
-use crate::window::{SOON, Window, until};
+use crate::window::{LATER, SOON, Window, until};
 
 /// The selector of an element by the name that the page gives it for tests.
 pub fn id(name: &str) -> String {
@@ -16,6 +16,12 @@ impl Window {
     /// Runs a script in the page; its answer.
     pub async fn script(&self, script: &str) -> Value {
         self.driver.execute(script, vec![]).await.unwrap_or_else(|e| panic!("{script}: {e}")).json().clone()
+    }
+
+    /// Runs a script that hands its answer to its last argument when it has one.
+    pub async fn script_slowly(&self, script: &str) -> Value {
+        self.driver.set_script_timeout(LATER).await.unwrap();
+        self.driver.execute_async(script, vec![]).await.unwrap_or_else(|e| panic!("{script}: {e}")).json().clone()
     }
 
     /// Whether `selector` finds something on the page.

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 use thirtyfour::{Capabilities, prelude::*};
 use tokio::{net::TcpStream, time::sleep};
 
+use crate::pointer::clear_display;
+
 /// How long something may take that a person would wait for without wondering.
 pub const SOON: Duration = Duration::from_secs(40);
 /// How long a model may take to train or to answer on a busy computer.
@@ -116,6 +118,7 @@ impl Window {
 
     /// Opens the program on `desk`, with further `variables` around it.
     pub async fn open_on(desk: Desk, variables: &[(&str, &str)]) -> Self {
+        clear_display().await;
         let (port, native_port) = (free_port(), free_port());
         let mut command = Command::new("tauri-driver");
         command.args(["--port", &port.to_string(), "--native-port", &native_port.to_string()]);
@@ -130,7 +133,9 @@ impl Window {
         wishes.set("browserName", "wry").unwrap();
         wishes.set("tauri:options", json!({ "application": built("LORIKEET_DESKTOP_BIN") })).unwrap();
         let driver = WebDriver::new(&format!("http://127.0.0.1:{port}"), wishes).await.unwrap();
-        Self { driver, desk, _processes: processes }
+        let window = Self { driver, desk, _processes: processes };
+        window.take_keyboard().await;
+        window
     }
 
     /// Closes the window.
