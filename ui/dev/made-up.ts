@@ -91,9 +91,9 @@ export const MODELS: ModelSummary[] = [
 export const modelDetails = (one: ModelSummary): ModelDetails => ({ ...one, hash: '77aa12bc99', n_layers: 30, hidden_size: 576, n_heads: 9, vocab_size: 49_152, max_position_embeddings: 8192, dtype: 'bf16', target_modules: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'], labels: [], card: 'A small model that answers questions. It knows little of the world and makes mistakes.', template: null });
 
 export const DATASETS: DatasetDetails[] = [
-  { id: 'support-replies', hash: '9f3c21ab77', kind: 'messages', n_rows: 4812, n_bad: 0, name: 'support-replies', format: 'jsonl', n_bytes: 6_200_000, task: 'causal', source_path: '/data/support-replies.jsonl', created_at_ms: NOW - 100 * MIN, columns: ['messages'], labels: [], bad_rows: [],
+  { id: 'support-replies', hash: '9f3c21ab77', kind: 'messages', n_rows: 4812, n_bad: 0, name: 'support-replies', format: 'jsonl', n_bytes: 6_200_000, task: 'causal', objective: 'sft', source_path: '/data/support-replies.jsonl', created_at_ms: NOW - 100 * MIN, columns: ['messages'], labels: [], bad_rows: [],
     examples: [{ turns: [{ role: 'user', content: 'Order 40213 says delivered, but there is nothing at my door and my neighbour has not seen it either.' }, { role: 'assistant', content: 'I am sorry about that. I have asked the carrier for the delivery photo; you will hear from us by tomorrow noon.' }], label: null }] },
-  { id: 'tickets', hash: '4c1d21ab77', kind: 'text_label', n_rows: 8700, n_bad: 14, name: 'tickets', format: 'csv', n_bytes: 1_100_000, task: 'classify', source_path: '/data/tickets.csv', created_at_ms: NOW - 2000 * MIN, columns: ['text', 'label'], labels: [{ label: 'delivery', n_rows: 4100 }, { label: 'returns', n_rows: 3100 }, { label: 'invoice', n_rows: 1500 }], bad_rows: [],
+  { id: 'tickets', hash: '4c1d21ab77', kind: 'text_label', n_rows: 8700, n_bad: 14, name: 'tickets', format: 'csv', n_bytes: 1_100_000, task: 'classify', objective: 'sft', source_path: '/data/tickets.csv', created_at_ms: NOW - 2000 * MIN, columns: ['text', 'label'], labels: [{ label: 'delivery', n_rows: 4100 }, { label: 'returns', n_rows: 3100 }, { label: 'invoice', n_rows: 1500 }], bad_rows: [],
     examples: [{ turns: [{ role: 'text', content: 'Where is my parcel?' }], label: 'delivery' }] },
 ];
 
@@ -132,7 +132,7 @@ export const SCHEMA: SettingsSchema = {
     ['validation_split', 'Kept aside', 'data', 'number', 'fraction', 0.1, 0, 0.5, 'Never trained on; used to check.'],
     ['eval_steps', 'Check and save', 'saving', 'integer', 'steps', 50, 1, null, 'Every so many steps. The best and the latest are kept.'],
     ['seed', 'Seed', 'computing', 'integer', null, 42, 0, null, 'Same seed, same run.'],
-  ] as const).map(([name, label, group, kind, unit, value, minimum, maximum, sentence]) => ({ name, label, group, kind, unit, default: value, minimum, maximum, sentence, choices: kind === 'choice' ? [{ value: 'cosine', label: 'Cosine' }, { value: 'linear', label: 'Linear' }, { value: 'constant', label: 'Constant' }] : [] })),
+  ] as const).map(([name, label, group, kind, unit, value, minimum, maximum, sentence]) => ({ name, label, group, kind, unit, default: value, minimum, maximum, sentence, when: [], choices: kind === 'choice' ? [{ value: 'cosine', label: 'Cosine' }, { value: 'linear', label: 'Linear' }, { value: 'constant', label: 'Constant' }] : [] })),
 };
 
 export const estimate = (factor: number): RunEstimate => ({

@@ -338,6 +338,10 @@ n_bytes: number,
  */
 task: Task,
 /**
+ * What is learned from it where no objective is chosen: `sft`, `dpo` or `kto`.
+ */
+objective: string,
+/**
  * Where it came from; `null` for a sample.
  */
 source_path: string | null,
@@ -400,6 +404,10 @@ n_bytes: number,
  * What it is good for, unless the user says otherwise.
  */
 task: Task,
+/**
+ * What is learned from it where no objective is chosen: `sft`, `dpo` or `kto`.
+ */
+objective: string,
 /**
  * Where it came from; `null` for a sample.
  */
@@ -2386,6 +2394,19 @@ value: string,
 label: string, };
 
 /**
+ * A condition: that the run's word for something is one of some.
+ */
+export type SettingCondition = {
+/**
+ * `task`, `method`, or a setting with words to choose from; an `objective` left empty is that of the examples.
+ */
+subject: string,
+/**
+ * The words.
+ */
+words: Array<string>, };
+
+/**
  * Where a setting belongs in a form.
  */
 export type SettingGroup = "learning" | "adapter" | "data" | "saving" | "computing";
@@ -2438,7 +2459,11 @@ choices: Array<SettingChoice>,
 /**
  * What it does, in one sentence.
  */
-sentence: string, };
+sentence: string,
+/**
+ * When it matters: all conditions hold. Where one does not, forms leave it out and a run refuses a value of it.
+ */
+when: Array<SettingCondition>, };
 
 /**
  * The value of a setting: no value, a yes or no, a number, a word, or several words.

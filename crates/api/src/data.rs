@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use lorikeet_data::{ImportOptions, Imported, Kind, PrepareOptions, Record, Role, preview as preview_rows};
+use lorikeet_jobs::train::Goal;
 use lorikeet_registry::{DatasetRow, NewDataset, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,8 +14,8 @@ use crate::library::Library;
 use crate::models::template_info;
 use crate::wire::{
     ApiError, BadRow, ChatMessage, DataImportRequest, DataPreview, DataPreviewRequest, DatasetDetails, DatasetKind,
-    DatasetRequest, DatasetSummary, ErrorCode, Example, ImportProgress, LabelCount, Nothing, PreviewRow, PreviewToken,
-    SampleRequest, SampleSummary, Task,
+    DatasetRequest, DatasetSummary, ErrorCode, Example, ImportProgress, LabelCount, Method, Nothing, PreviewRow,
+    PreviewToken, SampleRequest, SampleSummary, Task,
 };
 use crate::{App, counting, places, settings};
 
@@ -145,6 +146,18 @@ pub(crate) fn natural_task(row: &DatasetRow) -> Task {
     if kind_of(row) == DatasetKind::TextLabel { Task::Classify } else { Task::Causal }
 }
 
+/// What is learned from a data set where no objective is chosen.
+pub(crate) fn natural_goal(row: &DatasetRow) -> Goal {
+    Goal::natural(match kind_of(row) {
+        DatasetKind::Alpaca | DatasetKind::Sharegpt | DatasetKind::Messages => Kind::Chat,
+        DatasetKind::PromptCompletion => Kind::Prompt,
+        DatasetKind::TextLabel => Kind::Labelled,
+        DatasetKind::Text => Kind::Text,
+        DatasetKind::Preference => Kind::Preference,
+        DatasetKind::Judged => Kind::Judged,
+    })
+}
+
 fn stored_details(row: &DatasetRow) -> Details {
     row.details.clone().and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default()
 }
@@ -161,6 +174,7 @@ fn summary(row: &DatasetRow) -> DatasetSummary {
         format,
         n_bytes: n_file_bytes,
         task: natural_task(row),
+        objective: natural_goal(row).name().to_owned(),
         source_path: row.source_path.clone(),
         created_at_ms: row.created_at_ms,
     }
@@ -215,7 +229,7 @@ pub fn preview(app: &App, request: DataPreviewRequest) -> Result<DataPreview, Ap
     let model = app.library.find_model(&request.model)?;
     let tokenizer = app.counts.tokenizer(&model.folder)?;
     let dataset = app.library.store.dataset(&row.hash)?;
-    let chosen = settings::with_values(None, &request.settings)?;
+    let chosen = settings::with_values(None, Method::Lora, &request.settings)?;
     let max_length = counting::limit(&model.folder, request.max_length.unwrap_or(chosen.max_length))?;
     let task = counting::task_of_kind(dataset.kind());
     let options = PrepareOptions { loss_on: chosen.loss_on, ..PrepareOptions::new(task, max_length) };

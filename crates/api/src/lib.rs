@@ -39,7 +39,7 @@ pub use compatibility::document as compatibility;
 pub use dispatch::{dispatch, dispatch_stream};
 pub use lorikeet_jobs::Scope;
 pub use served::Served;
-pub use settings::schema as settings_schema;
+pub use settings::declared as declared_settings;
 pub use switch::ServeSwitch;
 pub use wire::{ApiError, ErrorCode};
 

@@ -6,36 +6,31 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lorikeet_jobs::train::settings::{self, Group, Kind, PRESETS};
+use lorikeet_jobs::train::settings::{self, Group, Kind, PRESETS, Setting, When};
 use lorikeet_jobs::train::{Method as Moves, Settings};
 use lorikeet_registry::RunRow;
 use serde_json::Value;
 
 use crate::failure::{invalid, io};
+use crate::runs::task_word;
 use crate::wire::{
-    ApiError, ErrorCode, ErrorDetails, Method, Preset, RunRequest, SettingChoice, SettingGroup, SettingKind,
-    SettingSpec, SettingValue, SettingsSchema, Task,
+    ApiError, ErrorCode, ErrorDetails, Method, Preset, RunRequest, SettingChoice, SettingCondition, SettingGroup,
+    SettingKind, SettingSpec, SettingValue, SettingsSchema, Task,
 };
 
-/// All settings of a piece of work, for doors that describe them before a data folder is open.
-pub fn schema(task: Task, method: Method) -> SettingsSchema {
-    let declared = settings::declarations().into_iter();
-    let wanted = declared.filter(|s| method == Method::Lora || s.group != Group::Adapter);
-    let wanted = wanted.filter(|s| task == Task::Causal || !s.name.starts_with("sample"));
-    let wanted = wanted.filter(|s| method == Method::Full || s.name != "from_scratch");
-    let specs = wanted.map(|s| SettingSpec {
-        name: s.name.to_owned(),
-        label: s.label.to_owned(),
-        group: group(s.group),
-        kind: kind(s.kind),
-        unit: Some(s.unit.to_owned()).filter(|unit| !unit.is_empty()),
-        default: value(&s.default),
-        minimum: s.range.map(|range| range.0),
-        maximum: s.range.map(|range| range.1),
-        choices: s.choices.iter().map(|(value, label)| choice(value, label)).collect(),
-        sentence: s.sentence.to_owned(),
-    });
-    let settings: Vec<SettingSpec> = specs.collect();
+/// Every declared setting, whatever it is for, for doors that describe them before a data folder is open.
+pub fn declared() -> Vec<SettingSpec> {
+    settings::declarations().into_iter().map(spec).collect()
+}
+
+/// The settings that may matter for a piece of work, and the presets over them.
+pub(crate) fn schema(task: Task, method: Method) -> SettingsSchema {
+    let word = |subject: &str| match subject {
+        "task" => Some(task_word(task).to_owned()),
+        subject => method_word(subject, method),
+    };
+    let mattering = settings::declarations().into_iter().filter(|s| s.unmet(&word).is_none());
+    let settings: Vec<SettingSpec> = mattering.map(spec).collect();
     let presets = PRESETS.iter().map(|p| Preset {
         name: p.name.to_owned(),
         label: p.label.to_owned(),
@@ -49,6 +44,32 @@ pub fn schema(task: Task, method: Method) -> SettingsSchema {
     });
     let presets = presets.collect();
     SettingsSchema { settings, presets }
+}
+
+fn spec(s: Setting) -> SettingSpec {
+    SettingSpec {
+        name: s.name.to_owned(),
+        label: s.label.to_owned(),
+        group: group(s.group),
+        kind: kind(s.kind),
+        unit: Some(s.unit.to_owned()).filter(|unit| !unit.is_empty()),
+        default: value(&s.default),
+        minimum: s.range.map(|range| range.0),
+        maximum: s.range.map(|range| range.1),
+        choices: s.choices.iter().map(|(value, label)| choice(value, label)).collect(),
+        sentence: s.sentence.to_owned(),
+        when: s.when.iter().map(condition).collect(),
+    }
+}
+
+/// The run's word for its method; of other subjects nothing is known.
+fn method_word(subject: &str, method: Method) -> Option<String> {
+    (subject == "method").then(|| moves(method).name().to_owned())
+}
+
+fn condition(when: &When) -> SettingCondition {
+    let words = when.words.iter().map(|word| (*word).to_owned()).collect();
+    SettingCondition { subject: when.subject.to_owned(), words }
 }
 
 fn choice(value: &str, label: &str) -> SettingChoice {
@@ -111,17 +132,25 @@ pub(crate) fn values(stored: &Value) -> BTreeMap<String, SettingValue> {
 
 /// Defaults, preset and request in this order.
 pub(crate) fn resolve(request: &RunRequest) -> Result<Settings, ApiError> {
-    with_values(request.preset.as_deref(), &request.settings)
+    with_values(request.preset.as_deref(), request.method.unwrap_or(Method::Lora), &request.settings)
 }
 
-/// Defaults, preset and values in this order.
-pub(crate) fn with_values(preset: Option<&str>, values: &BTreeMap<String, SettingValue>) -> Result<Settings, ApiError> {
+/// Defaults, preset and values in this order. A preset says nothing of settings that do not matter for the method.
+pub(crate) fn with_values(
+    preset: Option<&str>,
+    method: Method,
+    values: &BTreeMap<String, SettingValue>,
+) -> Result<Settings, ApiError> {
     let mut resolved = Settings::default();
+    let matters = |name: &str| {
+        let declared = settings::declarations().into_iter().find(|s| s.name == name);
+        declared.is_some_and(|s| s.unmet(&|subject| method_word(subject, method)).is_none())
+    };
     if let Some(name) = preset {
         let known = || PRESETS.map(|p| format!("`{}`", p.name)).join(", ");
         let preset = PRESETS.iter().find(|p| p.name == name);
         let preset = preset.ok_or_else(|| invalid(format!("`{name}` is not a preset; there are {}", known())))?;
-        for (name, v) in preset.values() {
+        for (name, v) in preset.values().into_iter().filter(|(name, _)| matters(name)) {
             resolved.set(name, &v)?;
         }
     }
@@ -181,9 +210,13 @@ pub(crate) fn write_run_file(row: &RunRow) -> Result<(), ApiError> {
         }
     }
     let settings = row.settings.as_object().into_iter().flatten();
-    // Settings that do not belong to the method would be refused.
-    let lora_only = settings::declarations().into_iter().filter(|d| d.group == Group::Adapter).map(|d| d.name);
-    let hidden: Vec<&str> = if row.method == Moves::Full.name() { lora_only.collect() } else { Vec::new() };
+    let known = |subject: &str| match subject {
+        "task" => Some(row.task.clone()),
+        "method" => Some(row.method.clone()),
+        other => row.settings.get(other).and_then(Value::as_str).map(str::to_owned),
+    };
+    let unmet = settings::declarations().into_iter().filter(|d| d.unmet(&known).is_some());
+    let hidden: Vec<&str> = unmet.map(|d| d.name).collect();
     for (name, value) in settings.filter(|(name, value)| !value.is_null() && !hidden.contains(&name.as_str())) {
         // JSON values are YAML values.
         let _ = writeln!(text, "{name}: {value}");

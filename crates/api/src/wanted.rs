@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use lorikeet_jobs::train::{Goal, Method as Moves, Settings};
+use lorikeet_jobs::train::{Goal, Method as Moves, Settings, Work};
 use lorikeet_models::ModelConfig;
 use lorikeet_registry::{DatasetRow, ModelRow, RunRow, RunStatus as Status};
 
-use crate::wire::{ApiError, DatasetKind, ErrorCode, Method, RunRequest, Task};
+use crate::wire::{ApiError, ErrorCode, Method, RunRequest, Task};
 use crate::{App, data, places, settings};
 
 /// A request with everything it names found and checked.
@@ -40,7 +40,8 @@ impl Wanted {
             Task::Causal => lorikeet_data::Task::Causal,
             Task::Classify => lorikeet_data::Task::Classify,
         };
-        settings.check(learned, settings::moves(method))?;
+        let work = Work { task: learned, method: settings::moves(method), natural: data::natural_goal(&data) };
+        settings.check(&work)?;
         Ok(Wanted { model, folder, config, data, validation, task, method, settings })
     }
 
@@ -73,25 +74,14 @@ impl Wanted {
 
     /// Why these examples do not suit the objective.
     fn unfit_objective(&self) -> Option<(String, &'static str)> {
-        let natural = match data::kind_of(&self.data) {
-            DatasetKind::Preference => Goal::Dpo,
-            DatasetKind::Judged => Goal::Kto,
-            _ => Goal::Sft,
-        };
-        let (name, data) = (self.settings.objective.unwrap_or(natural).name(), &self.data.name);
-        let hint = "leave `objective` empty to learn what these examples are for";
-        match self.settings.objective.unwrap_or(natural) {
-            Goal::Orpo if natural == Goal::Dpo => None,
-            goal if goal != natural => {
-                Some((format!("the rows of `{data}` are not what the objective `{name}` learns from"), hint))
-            }
-            Goal::Sft => None,
-            _ if self.settings.packing => {
-                let message = format!("`packing` puts examples together that the objective `{name}` has to compare");
-                Some((message, "set `packing` to false"))
-            }
-            _ => None,
+        let natural = data::natural_goal(&self.data);
+        let goal = self.settings.objective.unwrap_or(natural);
+        if goal == natural || (goal, natural) == (Goal::Orpo, Goal::Dpo) {
+            return None;
         }
+        let message =
+            format!("the rows of `{}` are not what the objective `{}` learns from", self.data.name, goal.name());
+        Some((message, "leave `objective` empty to learn what these examples are for"))
     }
 }
 

@@ -38,21 +38,6 @@ pub(crate) fn layers(words: &[String]) -> Option<Vec<usize>> {
     Some(found)
 }
 
-/// The first setting that has a meaning for adapters only and was given one.
-pub(crate) fn only_for_adapters(s: &Settings) -> Option<&'static str> {
-    let given = [
-        ("adapter", s.adapter.is_some()),
-        ("dora", s.dora),
-        ("dropout", s.dropout > 0.0),
-        ("lora_plus_ratio", s.lora_plus_ratio != 1.0),
-        ("layers", s.layers.is_some()),
-        ("exclude_modules", s.exclude_modules.is_some()),
-        ("rank_pattern", !s.rank_pattern.0.is_empty()),
-        ("alpha_pattern", !s.alpha_pattern.0.is_empty()),
-    ];
-    given.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
-}
-
 /// Refuses words that name no layers, ranks that are none, patterns of names that are none, and lists that mix names with
 /// patterns.
 pub(crate) fn check(s: &Settings) -> Result<()> {
@@ -132,10 +117,7 @@ fn sorted(settings: &Settings, name: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use lorikeet_data::Task;
-
     use super::*;
-    use crate::Method;
 
     fn words(text: &str) -> Vec<String> {
         text.split(',').map(str::to_owned).collect()
@@ -158,25 +140,20 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_said_with_the_mend() {
-        let refused = |method, changes: Value| {
+        let refused = |changes: Value| {
             let mut settings = Settings::default();
             for (name, value) in changes.as_object().unwrap() {
                 settings.set(name, value).unwrap();
             }
-            settings.check(Task::Causal, method).unwrap_err().to_string()
+            check(&settings).unwrap_err().to_string()
         };
-        let full = refused(Method::Full, json!({"dora": true}));
-        assert_eq!(
-            full,
-            "`dora` shapes an adapter, and the method `full` has none; choose the method `lora` or leave `dora` out"
-        );
-        let layers = refused(Method::Lora, json!({"layers": "0-x"}));
+        let layers = refused(json!({"layers": "0-x"}));
         assert_eq!(layers, "`layers` takes numbers and ranges from 0 such as `0-3,8`, not: 0-x");
-        let rank = refused(Method::Lora, json!({"rank_pattern": "q_proj=1.5"}));
+        let rank = refused(json!({"rank_pattern": "q_proj=1.5"}));
         assert_eq!(rank, "`rank_pattern` takes whole ranks from 1 to 1024, not: q_proj=1.5");
-        let mixed = refused(Method::Lora, json!({"target_modules": ["q_proj", ".*v"]}));
+        let mixed = refused(json!({"target_modules": ["q_proj", ".*v"]}));
         assert_eq!(mixed, "`target_modules` takes names or one regular expression, not both: .*v");
-        let both = refused(Method::Lora, json!({"target_modules": ".*v_proj", "layers": "0"}));
+        let both = refused(json!({"target_modules": ".*v_proj", "layers": "0"}));
         assert!(both.starts_with("`layers` goes with names of modules"), "{both}");
     }
 }

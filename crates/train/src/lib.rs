@@ -36,4 +36,4 @@ pub use samples::Decoding;
 pub use schedule::{Decay, Schedule};
 pub use scores::{Confusion, Found, LabelScores, Measured, Ranking, Scores};
 pub use session::train;
-pub use settings::{ClassWeights, DeviceChoice, LossChoice, QuantiseChoice, RecomputeChoice, Settings};
+pub use settings::{ClassWeights, DeviceChoice, LossChoice, QuantiseChoice, RecomputeChoice, Settings, When, Work};

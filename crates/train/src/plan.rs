@@ -1,11 +1,9 @@
 //! Settings as meant: what was left open is decided from the task, the method and the number of examples.
 
-use lorikeet_data::Task;
 use lorikeet_models::{LoraSpec, ModelConfig, Noise, Objective, RowLoss, Trainable};
 
 use crate::{
-    ClassWeights, Goal, LossChoice, Method, OptimiserSettings, QuantiseChoice, Result, Schedule, Settings, TrainError,
-    adapters,
+    ClassWeights, LossChoice, Method, OptimiserSettings, Result, Schedule, Settings, TrainError, Work, adapters,
 };
 
 /// A run in which nothing is open any more.
@@ -128,65 +126,12 @@ impl Settings {
         (dropout > 0.0 || embedding > 0.0).then_some(Noise { seed: self.seed, batch, dropout, embedding })
     }
 
-    /// Refuses what does not go together.
+    /// Refuses what does not go together, and what does not matter for `work`.
     ///
     /// # Errors
     /// [`TrainError::Conflict`] with the mend.
-    pub fn check(&self, task: Task, method: Method) -> Result<()> {
-        let conflict = |reason: String| Err(TrainError::Conflict(reason));
-        let is_focal = self.loss == LossChoice::Focal;
-        if is_focal && self.label_smoothing > 0.0 {
-            return conflict(
-                "`label_smoothing` has no meaning for the focal loss; set it to 0, or `loss` to `cross_entropy`"
-                    .to_owned(),
-            );
-        }
-        if task == Task::Causal && (is_focal || self.class_weights.is_some()) {
-            return conflict(
-                "the focal loss and `class_weights` are for labels; leave them out, or choose the task `classify`"
-                    .to_owned(),
-            );
-        }
-        let compares = self.objective.filter(|goal| *goal != Goal::Sft);
-        if let Some(goal) = compares {
-            let name = goal.name();
-            if task == Task::Classify {
-                return conflict(format!(
-                    "the objective `{name}` compares answers, and a classifier gives none; leave `objective` empty, or choose the task `causal`"
-                ));
-            }
-            if self.packing {
-                return conflict(format!(
-                    "`packing` puts examples together that the objective `{name}` has to compare; set it to false"
-                ));
-            }
-            if self.from_scratch && goal != Goal::Orpo {
-                return conflict(format!(
-                    "the objective `{name}` compares with the base, and `from_scratch` leaves none; choose `orpo`, or train on examples first"
-                ));
-            }
-        }
-        if self.packing && task == Task::Classify {
-            return conflict(
-                "`packing` is for texts that are continued, and a classifier reads single rows; set it to false"
-                    .to_owned(),
-            );
-        }
-        if self.from_scratch && method == Method::Lora {
-            let reason = "`from_scratch` starts from random weights, which an adapter cannot make useful; choose the method `full`";
-            return conflict(reason.to_owned());
-        }
-        if self.quantize != QuantiseChoice::None && method == Method::Full {
-            return conflict(
-                "`quantize` keeps a base that is not trained in fewer bits; choose the method `lora` or leave `quantize` out"
-                    .to_owned(),
-            );
-        }
-        if let Some(name) = adapters::only_for_adapters(self).filter(|_| method == Method::Full) {
-            return conflict(format!(
-                "`{name}` shapes an adapter, and the method `full` has none; choose the method `lora` or leave `{name}` out"
-            ));
-        }
+    pub fn check(&self, work: &Work) -> Result<()> {
+        self.check_mattering(work)?;
         adapters::check(self)
     }
 }

@@ -7,6 +7,7 @@
 //! Thorne, "ORPO", 2024; Ethayarajh et al., "KTO", 2024, with the estimate of the divergence that TRL uses. Rewards are
 //! those of TRL, so that figures can be compared.
 
+use lorikeet_data::Kind;
 use lorikeet_models::LossSum;
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +96,15 @@ impl Goal {
             Goal::Dpo => "dpo",
             Goal::Orpo => "orpo",
             Goal::Kto => "kto",
+        }
+    }
+
+    /// What examples of a kind are for.
+    pub fn natural(kind: Kind) -> Self {
+        match kind {
+            Kind::Preference => Goal::Dpo,
+            Kind::Judged => Goal::Kto,
+            Kind::Chat | Kind::Prompt | Kind::Text | Kind::Labelled | Kind::Parallel => Goal::Sft,
         }
     }
 }

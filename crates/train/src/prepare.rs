@@ -5,7 +5,7 @@ use std::time::Instant;
 use lorikeet_data::{Labels, PrepareOptions, Prepared, SplitShares, Task, Tokenizer, prepare, split};
 use lorikeet_models::{AdapterFiles, Backend, LoraSpec, Model, ModelConfig, ModelFiles, Trainable, WeightSource};
 
-use crate::{Control, Event, EventKind, Observer, Phase, Plan, Result, TrainError, TrainJob, samples};
+use crate::{Control, Event, EventKind, Goal, Observer, Phase, Plan, Result, TrainError, TrainJob, Work, samples};
 
 /// Examples as tokens.
 pub struct Examples {
@@ -28,7 +28,8 @@ pub(crate) fn load<B: Backend + Clone>(
     observer: &mut (dyn Observer + Send),
 ) -> Result<Option<(Examples, Model<B>)>> {
     let since = Instant::now();
-    job.settings.check(job.task, job.method)?;
+    let natural = Goal::natural(job.dataset.kind());
+    job.settings.check(&Work { task: job.task, method: job.method, natural })?;
     let config = ModelConfig::read(&job.model_folder, None)?;
     suits(&config, job.task)?;
     let tokenizer = Tokenizer::open(&job.model_folder)?;

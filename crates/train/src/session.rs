@@ -79,12 +79,7 @@ fn judges<B: Backend>(
         Ok(Some(judge))
     };
     let held_out = validation.map(judge).transpose()?.flatten();
-    let Some(learned) = judge(train)? else { return Ok(None) };
-    if job.settings.packing {
-        let reason = "`packing` puts examples together that have to be compared; set it to false";
-        return Err(TrainError::Conflict(reason.to_owned()));
-    }
-    Ok(Some((learned, held_out)))
+    Ok(judge(train)?.map(|learned| (learned, held_out)))
 }
 
 /// What a request between two batches leads to.

@@ -7,6 +7,7 @@
 
 mod kind;
 mod presets;
+mod when;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ pub use kind::{
     ClassWeights, DeviceChoice, Group, Kind, LossChoice, Pattern, QuantiseChoice, RecomputeChoice, SettingType,
 };
 pub use presets::{PRESETS, Preset};
+pub use when::{When, Work};
 
 use lorikeet_data::LossOn;
 
@@ -45,10 +47,13 @@ pub struct Setting {
     pub choices: &'static [(&'static str, &'static str)],
     /// What it does.
     pub sentence: &'static str,
+    /// When it matters; all conditions have to hold, and without one it always does.
+    pub when: Vec<When>,
 }
 
 macro_rules! settings {
-    ($($name:ident: $type:ty = $default:expr, $label:literal, $group:ident, $unit:literal, $range:expr, $sentence:literal;)*) => {
+    ($($name:ident: $type:ty = $default:expr, $label:literal, $group:ident, $unit:literal, $range:expr, $sentence:literal
+        $(, when $($subject:ident in [$($word:ident)*])&+)?;)*) => {
         /// Settings as typed; `None` is decided from the rest when a run is planned.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Settings {
@@ -73,6 +78,7 @@ macro_rules! settings {
                 range: $range,
                 choices: <$type as SettingType>::CHOICES,
                 sentence: $sentence,
+                when: vec![$($(When { subject: stringify!($subject), words: &[$(stringify!($word)),*] }),+)?],
             },)*]
         }
 
@@ -111,45 +117,45 @@ settings! {
     beta1: f64 = 0.9, "Beta 1", Learning, "", Some((0.0, 0.999_999)), "How slowly the optimiser forgets the direction of past gradients.";
     beta2: f64 = 0.999, "Beta 2", Learning, "", Some((0.0, 0.999_999_9)), "How slowly the optimiser forgets the size of past gradients.";
     epsilon: f64 = 1e-8, "Epsilon", Learning, "", Some((1e-12, 1.0)), "Keeps the optimiser from dividing by zero.";
-    loss: LossChoice = LossChoice::CrossEntropy, "Loss", Learning, "", None, "What training makes small: cross-entropy, or for labels the focal loss, which looks past what is already right; checks always measure plain cross-entropy.";
-    objective: Option<Goal> = None, "Objective", Learning, "", None, "What is learned: to continue as the examples do, or to prefer the better of two answers (DPO, ORPO), or to say what is wanted (KTO); left empty, what the examples are for.";
-    beta: f64 = 0.1, "Preference strength", Learning, "", Some((1e-4, 100.0)), "How closely DPO and KTO stay to the base (smaller strays further); the weight of the rejected answer in ORPO.";
-    desirable_weight: f64 = 1.0, "Weight of wanted answers", Learning, "", Some((0.0, 100.0)), "How much answers judged good count in KTO.";
-    undesirable_weight: f64 = 1.0, "Weight of unwanted answers", Learning, "", Some((0.0, 100.0)), "How much answers judged bad count in KTO.";
-    label_smoothing: f64 = 0.0, "Label smoothing", Learning, "fraction", Some((0.0, 0.99)), "Share of each answer's weight that is spread over all others, so that the model does not grow too sure; in DPO the share of pairs taken to be the wrong way round.";
-    focal_alpha: f64 = 0.25, "Focal alpha", Learning, "", Some((0.0, 1e3)), "Multiplies the focal loss.";
-    focal_gamma: f64 = 2.0, "Focal gamma", Learning, "", Some((0.0, 20.0)), "How little the focal loss counts rows that are already right; 0 counts all alike.";
-    class_weights: Option<ClassWeights> = None, "Class weights", Learning, "", None, "How much each label counts: `balanced` gives rare ones more, a list gives one weight per label in their order; left empty, all alike.";
+    loss: LossChoice = LossChoice::CrossEntropy, "Loss", Learning, "", None, "What training makes small: cross-entropy, or for labels the focal loss, which looks past what is already right; checks always measure plain cross-entropy.", when task in [classify];
+    objective: Option<Goal> = None, "Objective", Learning, "", None, "What is learned: to continue as the examples do, or to prefer the better of two answers (DPO, ORPO), or to say what is wanted (KTO); left empty, what the examples are for.", when task in [causal];
+    beta: f64 = 0.1, "Preference strength", Learning, "", Some((1e-4, 100.0)), "How closely DPO and KTO stay to the base (smaller strays further); the weight of the rejected answer in ORPO.", when objective in [dpo orpo kto];
+    desirable_weight: f64 = 1.0, "Weight of wanted answers", Learning, "", Some((0.0, 100.0)), "How much answers judged good count in KTO.", when objective in [kto];
+    undesirable_weight: f64 = 1.0, "Weight of unwanted answers", Learning, "", Some((0.0, 100.0)), "How much answers judged bad count in KTO.", when objective in [kto];
+    label_smoothing: f64 = 0.0, "Label smoothing", Learning, "fraction", Some((0.0, 0.99)), "Share of each answer's weight that is spread over all others, so that the model does not grow too sure; in DPO the share of pairs taken to be the wrong way round.", when loss in [cross_entropy] & objective in [sft dpo];
+    focal_alpha: f64 = 0.25, "Focal alpha", Learning, "", Some((0.0, 1e3)), "Multiplies the focal loss.", when loss in [focal];
+    focal_gamma: f64 = 2.0, "Focal gamma", Learning, "", Some((0.0, 20.0)), "How little the focal loss counts rows that are already right; 0 counts all alike.", when loss in [focal];
+    class_weights: Option<ClassWeights> = None, "Class weights", Learning, "", None, "How much each label counts: `balanced` gives rare ones more, a list gives one weight per label in their order; left empty, all alike.", when task in [classify];
     neftune_alpha: f64 = 0.0, "Embedding noise", Learning, "", Some((0.0, 1000.0)), "Strength of the random noise on the words while learning (NEFTune), usually 5 to 15; 0 for none.";
     early_stopping: Option<u64> = None, "Early stopping", Learning, "checks", Some((1.0, 1000.0)), "Ends the run after so many checks without a better validation loss; left empty, never.";
-    adapter: Option<String> = None, "Start from", Adapter, "", None, "An adapter that training goes on from, as its folder or the name of a run; its rank, alpha and modules are kept; left empty, a fresh one.";
-    rank: u64 = 8, "Rank", Adapter, "", Some((1.0, 1024.0)), "Size of the adapter: higher learns more and needs more memory.";
-    alpha: f64 = 16.0, "Alpha", Adapter, "", Some((0.001, 1e6)), "Strength of the adapter: its update is multiplied by alpha / rank.";
-    target_modules: Option<Vec<String>> = None, "Target modules", Adapter, "", None, "Modules that get an adapter, `all-linear`, or a regular expression for whole paths; left empty, all linear ones of a language model, query and value of a classifier.";
-    exclude_modules: Option<Vec<String>> = None, "Modules left out", Adapter, "", None, "Modules that get no adapter although the target modules name them, as names or a regular expression for whole paths.";
-    layers: Option<Vec<String>> = None, "Layers", Adapter, "", None, "Layers that get adapters, counted from 0, such as `0-3,8`; left empty, all.";
-    rank_pattern: Pattern = Pattern::default(), "Ranks by module", Adapter, "", None, "Other ranks for single modules, such as `q_proj=16`; a name is a regular expression for the end of a path.";
-    alpha_pattern: Pattern = Pattern::default(), "Alphas by module", Adapter, "", None, "Other alphas for single modules, such as `q_proj=32`.";
-    dropout: f64 = 0.0, "Dropout", Adapter, "fraction", Some((0.0, 0.95)), "Share of an adapter's inputs that each batch leaves out, so that it learns less by heart.";
-    dora: bool = false, "DoRA", Adapter, "", None, "Also learns the length of each row of the adapted weights: often a little better, and slower.";
-    lora_plus_ratio: f64 = 1.0, "LoRA+ ratio", Adapter, "", Some((1.0, 1024.0)), "How many times as fast the second half of an adapter learns as the first; LoRA+ takes 16 with a lower learning rate.";
-    rank_stabilised: bool = false, "Rank-stabilised", Adapter, "", None, "Multiplies by alpha / sqrt(rank) instead, which suits high ranks (rsLoRA).";
-    quantize: QuantiseChoice = QuantiseChoice::None, "Base in fewer bits", Adapter, "", None, "Keeps the base in blocks of 8 or 4 bits while an adapter is trained on it, which needs a half or a third of the memory and blurs it a little.";
+    adapter: Option<String> = None, "Start from", Adapter, "", None, "An adapter that training goes on from, as its folder or the name of a run; its rank, alpha and modules are kept; left empty, a fresh one.", when method in [lora];
+    rank: u64 = 8, "Rank", Adapter, "", Some((1.0, 1024.0)), "Size of the adapter: higher learns more and needs more memory.", when method in [lora];
+    alpha: f64 = 16.0, "Alpha", Adapter, "", Some((0.001, 1e6)), "Strength of the adapter: its update is multiplied by alpha / rank.", when method in [lora];
+    target_modules: Option<Vec<String>> = None, "Target modules", Adapter, "", None, "Modules that get an adapter, `all-linear`, or a regular expression for whole paths; left empty, all linear ones of a language model, query and value of a classifier.", when method in [lora];
+    exclude_modules: Option<Vec<String>> = None, "Modules left out", Adapter, "", None, "Modules that get no adapter although the target modules name them, as names or a regular expression for whole paths.", when method in [lora];
+    layers: Option<Vec<String>> = None, "Layers", Adapter, "", None, "Layers that get adapters, counted from 0, such as `0-3,8`; left empty, all.", when method in [lora];
+    rank_pattern: Pattern = Pattern::default(), "Ranks by module", Adapter, "", None, "Other ranks for single modules, such as `q_proj=16`; a name is a regular expression for the end of a path.", when method in [lora];
+    alpha_pattern: Pattern = Pattern::default(), "Alphas by module", Adapter, "", None, "Other alphas for single modules, such as `q_proj=32`.", when method in [lora];
+    dropout: f64 = 0.0, "Dropout", Adapter, "fraction", Some((0.0, 0.95)), "Share of an adapter's inputs that each batch leaves out, so that it learns less by heart.", when method in [lora];
+    dora: bool = false, "DoRA", Adapter, "", None, "Also learns the length of each row of the adapted weights: often a little better, and slower.", when method in [lora];
+    lora_plus_ratio: f64 = 1.0, "LoRA+ ratio", Adapter, "", Some((1.0, 1024.0)), "How many times as fast the second half of an adapter learns as the first; LoRA+ takes 16 with a lower learning rate.", when method in [lora];
+    rank_stabilised: bool = false, "Rank-stabilised", Adapter, "", None, "Multiplies by alpha / sqrt(rank) instead, which suits high ranks (rsLoRA).", when method in [lora];
+    quantize: QuantiseChoice = QuantiseChoice::None, "Base in fewer bits", Adapter, "", None, "Keeps the base in blocks of 8 or 4 bits while an adapter is trained on it, which needs a half or a third of the memory and blurs it a little.", when method in [lora];
     max_length: u64 = 512, "Longest example", Data, "tokens", Some((4.0, 1_048_576.0)), "Longer examples are cut; never more than the model can read.";
-    loss_on: LossOn = LossOn::Assistant, "Learned from", Data, "", None, "Which part of a conversation is learned: the last answer, every answer, or all of it with the questions.";
-    packing: bool = false, "Packing", Data, "", None, "Puts short examples together until each place of a batch holds about the longest example's tokens; they do not see each other.";
+    loss_on: LossOn = LossOn::Assistant, "Learned from", Data, "", None, "Which part of a conversation is learned: the last answer, every answer, or all of it with the questions.", when task in [causal] & objective in [sft];
+    packing: bool = false, "Packing", Data, "", None, "Puts short examples together until each place of a batch holds about the longest example's tokens; they do not see each other.", when task in [causal] & objective in [sft];
     validation_split: f64 = 0.1, "Kept aside", Data, "fraction", Some((0.0, 0.9)), "Share of the examples to check with, which are not learned from.";
     shuffle: bool = true, "Shuffle", Data, "", None, "Reads the examples in a new order on every pass.";
     evaluate_every: Option<u64> = None, "Check every", Saving, "steps", Some((1.0, 1e9)), "Steps between two checks on the examples kept aside; left empty, about ten checks a run.";
     save_every: Option<u64> = None, "Save every", Saving, "steps", Some((1.0, 1e9)), "Steps between two saves of the whole state; left empty, at every check.";
     keep_checkpoints: u64 = 2, "Checkpoints kept", Saving, "checkpoints", Some((1.0, 1000.0)), "Newest saves that are kept, besides the best one.";
-    samples: u64 = 2, "Sample answers", Saving, "answers", Some((0.0, 16.0)), "Questions from the examples kept aside that are answered at every check.";
-    sample_tokens: u64 = 64, "Longest sample answer", Saving, "tokens", Some((1.0, 4096.0)), "Tokens after which a sample answer is cut.";
+    samples: u64 = 2, "Sample answers", Saving, "answers", Some((0.0, 16.0)), "Questions from the examples kept aside that are answered at every check.", when task in [causal];
+    sample_tokens: u64 = 64, "Longest sample answer", Saving, "tokens", Some((1.0, 4096.0)), "Tokens after which a sample answer is cut.", when task in [causal];
     device: DeviceChoice = DeviceChoice::Auto, "Device", Computing, "", None, "What computes: the fastest there is, or the one named.";
     threads: Option<u64> = None, "Threads", Computing, "threads", Some((1.0, 1024.0)), "Processor threads; left empty, as many as there are cores.";
     seed: u64 = 42, "Seed", Computing, "", Some((0.0, 9e15)), "The same seed and settings on the same computer give the same result.";
     recompute: RecomputeChoice = RecomputeChoice::Never, "Gradient checkpointing", Computing, "", None, "Computes inner values again instead of keeping them: about a third slower, much less memory.";
-    from_scratch: bool = false, "From scratch", Computing, "", None, "Starts from random weights instead of the model's own; needs the method `full`.";
+    from_scratch: bool = false, "From scratch", Computing, "", None, "Starts from random weights instead of the model's own; needs the method `full`.", when method in [full] & objective in [sft orpo];
 }
 
 impl Settings {

@@ -220,19 +220,19 @@ fn settings_that_do_not_fit_are_refused_before_the_first_step() {
     };
     assert_eq!(
         refused("a", Method::Lora, Task::Causal, json!({"from_scratch": true})),
-        "`from_scratch` starts from random weights, which an adapter cannot make useful; choose the method `full`"
+        "`from_scratch` is for the method `full`, and this run's is `lora`; leave `from_scratch` out, or choose another method"
     );
     assert_eq!(
-        refused("b", Method::Lora, Task::Classify, json!({})),
+        refused("b", Method::Lora, Task::Classify, json!({"samples": 2, "sample_tokens": 64})),
         "row 1: rows of kind `prompt` cannot be used to train a classifier; a classifier needs a text and a label in each row; to learn from these rows, choose the task `causal`"
     );
     assert_eq!(
         refused("d", Method::Lora, Task::Causal, json!({"loss": "focal"})),
-        "the focal loss and `class_weights` are for labels; leave them out, or choose the task `classify`"
+        "`loss` is for the task `classify`, and this run's is `causal`; leave `loss` out, or choose another task"
     );
     assert_eq!(
         refused("e", Method::Lora, Task::Classify, json!({"loss": "focal", "label_smoothing": 0.1})),
-        "`label_smoothing` has no meaning for the focal loss; set it to 0, or `loss` to `cross_entropy`"
+        "`label_smoothing` is for the loss `cross_entropy`, and this run's is `focal`; leave `label_smoothing` out, or choose another loss"
     );
     let named = refused("c", Method::Lora, Task::Causal, json!({"target_modules": "query"}));
     assert!(named.starts_with("no module of this model is called `query`"), "{named}");
@@ -415,7 +415,7 @@ fn objectives_and_examples_that_do_not_fit_are_refused() {
     );
     assert_eq!(
         refused("b", json!({"objective": "kto", "packing": true})),
-        "`packing` puts examples together that the objective `kto` has to compare; set it to false"
+        "`packing` is for the objective `sft`, and this run's is `kto`; leave `packing` out, or choose another objective"
     );
 }
 

@@ -6,7 +6,7 @@ import { expect, it, vi } from 'vitest';
 import type { SettingSpec } from '../bindings';
 import SettingRow from './SettingRow.svelte';
 
-const SPEC: SettingSpec = { name: 'rank', label: 'Rank', group: 'adapter', kind: 'integer', unit: null, default: 16, minimum: 1, maximum: 256, choices: [], sentence: 'How much the adapter can hold.' };
+const SPEC: SettingSpec = { name: 'rank', label: 'Rank', group: 'adapter', kind: 'integer', unit: null, default: 16, minimum: 1, maximum: 256, choices: [], sentence: 'How much the adapter can hold.', when: [] };
 
 async function type(text: string): Promise<void> {
   const input = screen.getByTestId<HTMLInputElement>('input-rank');

@@ -2,11 +2,11 @@
 
 import { describe, expect, it } from 'vitest';
 import type { SettingSpec, SettingsSchema } from '../bindings';
-import { basis, effective, fieldText, grouped, spoken, typed, withChange } from './settings';
+import { basis, changesThatMatter, effective, fieldText, grouped, mattering, spoken, typed, withChange, type Work } from './settings';
 
 const spec = (change: Partial<SettingSpec>): SettingSpec => ({
   name: 'rank', label: 'Rank', group: 'adapter', kind: 'integer', unit: null, default: 16, minimum: 1, maximum: 256, choices: [],
-  sentence: 'How much the adapter can hold.', ...change,
+  sentence: 'How much the adapter can hold.', when: [], ...change,
 });
 const RATE = spec({ name: 'learning_rate', label: 'Learning rate', group: 'learning', kind: 'number', default: 2e-4, minimum: 0, maximum: 1, sentence: 'How large each correction is.' });
 const SPLIT = spec({ name: 'validation_split', label: 'Kept aside', group: 'data', kind: 'number', unit: 'fraction', default: 0.1, minimum: 0, maximum: 0.5 });
@@ -31,6 +31,34 @@ it('groups settings and finds them by their words', () => {
   expect(grouped(SCHEMA.settings).map((one) => [one.group, one.settings.length])).toEqual([['learning', 1], ['adapter', 2], ['data', 1]]);
   expect(grouped(SCHEMA.settings, 'CORRECTION large').map((one) => one.group)).toEqual(['learning']);
   expect(grouped(SCHEMA.settings, 'nothing of the kind')).toEqual([]);
+});
+
+describe('what matters', () => {
+  const choices = ['sft', 'dpo', 'kto'].map((value) => ({ value, label: value }));
+  const schema: SettingsSchema = {
+    settings: [
+      spec({ name: 'objective', kind: 'choice', default: null, choices, when: [{ subject: 'task', words: ['causal'] }] }),
+      spec({ name: 'beta', kind: 'number', default: 0.1, when: [{ subject: 'objective', words: ['dpo', 'kto'] }] }),
+      spec({ name: 'dora', kind: 'bool', default: false, when: [{ subject: 'method', words: ['lora'] }] }),
+    ],
+    presets: [],
+  };
+  const work = (objective: string, task: 'causal' | 'classify' = 'causal'): Work => ({ data: { task, objective }, method: 'lora' });
+  const names = (of: Work, values = {}) => mattering(schema, of, effective(schema, null, values)).map((one) => one.name);
+
+  it('follows the examples, the method and the other settings', () => {
+    expect(names(work('sft'))).toEqual(['objective', 'dora']);
+    expect(names(work('dpo'))).toEqual(['objective', 'beta', 'dora']);
+    expect(names(work('dpo'), { objective: 'sft' })).toEqual(['objective', 'dora']);
+    expect(names(work('sft', 'classify'))).toEqual(['dora']);
+    expect(names({ ...work('sft'), method: 'full' })).toEqual(['objective']);
+    expect(names({ data: null, method: 'lora' })).toEqual(['dora']);
+  });
+
+  it('keeps a change that does not matter out of the request', () => {
+    expect(changesThatMatter(schema, work('sft'), null, { beta: 0.2, dora: true })).toEqual({ dora: true });
+    expect(changesThatMatter(schema, work('kto'), null, { beta: 0.2 })).toEqual({ beta: 0.2 });
+  });
 });
 
 describe('what was typed', () => {

@@ -1,5 +1,5 @@
 // Settings in a form: what holds, what was changed, and what a person typed.
-import type { Preset, SettingGroup, SettingSpec, SettingValue, SettingsSchema } from '../bindings';
+import type { DatasetSummary, Method, Preset, SettingGroup, SettingSpec, SettingValue, SettingsSchema } from '../bindings';
 import { fixed, rate } from './format';
 
 export type Values = Record<string, SettingValue>;
@@ -14,6 +14,25 @@ export function effective(schema: SettingsSchema, preset: string | null, changes
 /** What would hold without the changes: what "Undo" goes back to. */
 export function basis(schema: SettingsSchema, preset: string | null): Values {
   return effective(schema, preset, {});
+}
+
+/** What conditions look at besides the settings: the examples and the method. */
+export type Work = { data: Pick<DatasetSummary, 'task' | 'objective'> | null; method: Method };
+
+/** The settings that matter where these values hold. */
+export function mattering(schema: SettingsSchema, work: Work, values: Values): SettingSpec[] {
+  const word = (subject: string): SettingValue => {
+    if (subject === 'task') return work.data?.task ?? null;
+    if (subject === 'method') return work.method;
+    return values[subject] ?? (subject === 'objective' ? (work.data?.objective ?? null) : null);
+  };
+  return schema.settings.filter((spec) => spec.when.every((when) => when.words.some((one) => one === word(when.subject))));
+}
+
+/** Changes without those of settings that do not matter now: they are kept for when they do, and say nothing until then. */
+export function changesThatMatter(schema: SettingsSchema, work: Work, preset: string | null, changes: Values): Values {
+  const names = new Set(mattering(schema, work, effective(schema, preset, changes)).map((spec) => spec.name));
+  return Object.fromEntries(Object.entries(changes).filter(([name]) => names.has(name)));
 }
 
 export function presetNamed(schema: SettingsSchema, name: string | null): Preset | null {

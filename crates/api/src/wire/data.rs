@@ -50,6 +50,8 @@ pub struct DatasetSummary {
     pub n_bytes: u64,
     /// What it is good for, unless the user says otherwise.
     pub task: Task,
+    /// What is learned from it where no objective is chosen: `sft`, `dpo` or `kto`.
+    pub objective: String,
     /// Where it came from; `null` for a sample.
     pub source_path: Option<String>,
     /// When it was imported.

@@ -68,6 +68,17 @@ pub struct SettingSpec {
     pub choices: Vec<SettingChoice>,
     /// What it does, in one sentence.
     pub sentence: String,
+    /// When it matters: all conditions hold. Where one does not, forms leave it out and a run refuses a value of it.
+    pub when: Vec<SettingCondition>,
+}
+
+/// A condition: that the run's word for something is one of some.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct SettingCondition {
+    /// `task`, `method`, or a setting with words to choose from; an `objective` left empty is that of the examples.
+    pub subject: String,
+    /// The words.
+    pub words: Vec<String>,
 }
 
 /// Where a setting belongs in a form.

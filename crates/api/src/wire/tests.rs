@@ -43,6 +43,7 @@ fn an_imported_dataset_has_its_names_at_the_top() -> Result<(), serde_json::Erro
         format: "csv".into(),
         n_bytes: 1,
         task: Task::Classify,
+        objective: "sft".to_owned(),
         source_path: None,
         created_at_ms: 0,
     };

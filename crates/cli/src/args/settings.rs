@@ -7,7 +7,7 @@ use clap::{
     Arg, ArgMatches, Args, Command, Error, FromArgMatches,
     builder::{PossibleValuesParser, TypedValueParser, ValueParser},
 };
-use lorikeet_api::wire::{SettingGroup, SettingKind, SettingSpec, SettingValue};
+use lorikeet_api::wire::{SettingCondition, SettingGroup, SettingKind, SettingSpec, SettingValue};
 
 use crate::declared;
 
@@ -36,7 +36,8 @@ pub struct SettingFlags {
 
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
-        let command = declared::settings().iter().fold(command, |command, spec| command.arg(flag(spec)));
+        let specs = declared::settings();
+        let command = specs.iter().fold(command, |command, spec| command.arg(flag(spec, &shared(&specs, spec.group))));
         command.mut_arg("steps", |arg| arg.conflicts_with("epochs"))
     }
 
@@ -57,13 +58,27 @@ impl FromArgMatches for SettingFlags {
     }
 }
 
-/// The flag of a setting.
-fn flag(spec: &SettingSpec) -> Arg {
+/// Conditions of every setting of a group, which are said once for all of them.
+fn shared(specs: &[SettingSpec], group: SettingGroup) -> Vec<SettingCondition> {
+    let mut all = specs.iter().filter(|spec| spec.group == group).map(|spec| spec.when.clone());
+    let first = all.next().unwrap_or_default();
+    all.fold(first, |shared, when| shared.into_iter().filter(|one| when.contains(one)).collect())
+}
+
+/// What a condition says: `for the objectives dpo, kto`.
+fn condition(when: &SettingCondition) -> String {
+    let plural = if when.words.len() > 1 { "s" } else { "" };
+    format!("for the {}{plural} {}", when.subject, when.words.join(", "))
+}
+
+/// The flag of a setting; `said` are the conditions that its group's heading says.
+fn flag(spec: &SettingSpec, said: &[SettingCondition]) -> Arg {
+    let said_above: String = said.iter().map(|when| format!(", {}", condition(when))).collect();
     let arg = Arg::new(spec.name.clone())
         .long(spec.name.replace('_', "-"))
         .value_name(value_name(spec))
-        .help(help(spec))
-        .help_heading(heading(spec.group))
+        .help(help(spec, said))
+        .help_heading(format!("{}{said_above}", heading(spec.group)))
         .hide_short_help(!SHORT_LIST.contains(&spec.name.as_str()))
         .value_parser(parser(spec));
     match spec.kind {
@@ -96,8 +111,8 @@ fn value_name(spec: &SettingSpec) -> String {
     spec.unit.as_ref().map_or_else(|| kind.to_owned(), |unit| unit.to_uppercase())
 }
 
-/// The sentence, then default and range.
-fn help(spec: &SettingSpec) -> String {
+/// The sentence, then default, range and conditions.
+fn help(spec: &SettingSpec, said: &[SettingCondition]) -> String {
     let sentence = spec.sentence.trim_end_matches('.');
     let default = match &spec.default {
         SettingValue::Null => None,
@@ -109,7 +124,8 @@ fn help(spec: &SettingSpec) -> String {
         }
         _ => None,
     };
-    let facts: Vec<String> = [default, range].into_iter().flatten().collect();
+    let conditions = spec.when.iter().filter(|when| !said.contains(when)).map(condition);
+    let facts: Vec<String> = [default, range].into_iter().flatten().chain(conditions).collect();
     if facts.is_empty() { sentence.to_owned() } else { format!("{sentence} [{}]", facts.join("; ")) }
 }
 

@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Map, Value, json};
 
+use lorikeet_api::wire::SettingCondition;
+
 use crate::declared;
 
 /// A configuration in our keys.
@@ -142,6 +144,8 @@ pub fn translate(raw: &BTreeMap<String, Value>, exists: &dyn Fn(&Path) -> bool) 
 struct Work {
     from: BTreeMap<String, Value>,
     to: Translated,
+    /// What they call our settings.
+    theirs: BTreeMap<&'static str, &'static str>,
 }
 
 impl Work {
@@ -149,7 +153,8 @@ impl Work {
         let mut from = raw.clone();
         // An empty key says nothing, as in their own readers.
         from.retain(|key, value| !value.is_null() && !passed_over.contains(&key.as_str()));
-        let mut work = Self { from, to: Translated { trainer, ..Translated::default() } };
+        let to = Translated { trainer, ..Translated::default() };
+        let mut work = Self { from, to, theirs: rows.iter().map(|(theirs, ours)| (*ours, *theirs)).collect() };
         for (theirs, ours) in rows {
             if is_known(ours)
                 && let Some(value) = work.from.remove(*theirs)
@@ -168,8 +173,17 @@ impl Work {
         self.to.keys.insert(ours.to_owned(), value.into());
     }
 
-    /// Whatever is left has no counterpart.
+    /// Whatever is left has no counterpart, and neither has what does not matter for the method: their files often keep the
+    /// shape of an adapter where none is trained.
     fn done(mut self) -> Translated {
+        let method = self.to.keys.get("method").and_then(Value::as_str).unwrap_or("lora").to_owned();
+        let unmet = |when: &SettingCondition| when.subject == "method" && !when.words.contains(&method);
+        for spec in declared::settings().iter().filter(|spec| spec.when.iter().any(unmet)) {
+            if self.to.keys.remove(&spec.name).is_some() {
+                let theirs = self.theirs.get(spec.name.as_str()).map_or(spec.name.as_str(), |theirs| theirs);
+                self.to.left.push(theirs.to_owned());
+            }
+        }
         self.to.left.extend(self.from.into_keys());
         self.to.left.sort();
         self.to
