@@ -5,7 +5,7 @@
 use std::thread;
 
 use lorikeet_models::{Backend, Composed, Fused};
-use lorikeet_train::DeviceChoice;
+use lorikeet_train::{DeviceChoice, PrecisionChoice};
 
 use crate::{Failure, codes};
 
@@ -82,11 +82,23 @@ pub(crate) trait Work {
     fn on<B: Backend + Clone + 'static>(self, backend: B) -> Self::Output;
 }
 
-/// Does `work` at `place` with so many threads.
-pub(crate) fn compute<W: Work>(place: Place, threads: usize, work: W) -> Result<W::Output, Failure> {
+/// Does `work` at `place` with so many threads and products of this precision.
+pub(crate) fn compute<W: Work>(
+    place: Place,
+    threads: usize,
+    precision: PrecisionChoice,
+    work: W,
+) -> Result<W::Output, Failure> {
+    let narrow = precision == PrecisionChoice::Bf16;
     match place {
-        Place::Cpu => Ok(work.on(Fused::new(threads)?)),
-        Place::Cuda | Place::Metal => Ok(work.on(composed(place)?)),
+        Place::Cpu => {
+            let cpu = Fused::new(threads)?;
+            Ok(work.on(if narrow { cpu.with_bf16() } else { cpu }))
+        }
+        Place::Cuda | Place::Metal => {
+            let device = composed(place)?;
+            Ok(work.on(if narrow { device.with_bf16() } else { device }))
+        }
     }
 }
 

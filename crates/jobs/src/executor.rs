@@ -81,7 +81,7 @@ pub trait Executor: Send {
 /// # Errors
 /// Where the files are missing, damaged or do not fit together.
 pub fn open(source: &Source, place: Place, threads: Option<u64>) -> Result<Box<dyn Executor>, Failure> {
-    compute(place, threads_or_all(threads), Opening(source))?
+    compute(place, threads_or_all(threads), lorikeet_train::PrecisionChoice::F32, Opening(source))?
 }
 
 struct Opening<'a>(&'a Source);

@@ -95,7 +95,12 @@ impl Runner for InProcess {
             initial_adapter: job.settings.adapter.as_ref().map(PathBuf::from),
             started_unix_s: job.started_unix_s,
         };
-        compute(place, threads_or_all(job.settings.threads), Training { job: &train_job, link })?
+        compute(
+            place,
+            threads_or_all(job.settings.threads),
+            job.settings.precision,
+            Training { job: &train_job, link },
+        )?
     }
 }
 

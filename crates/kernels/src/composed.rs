@@ -26,12 +26,19 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Composed {
     device: Device,
+    /// Frozen weights have 16 bits, and products with them round both operands.
+    narrow: bool,
 }
 
 impl Composed {
     /// The operations on any candle device.
     pub fn new(device: Device) -> Self {
-        Self { device }
+        Self { device, narrow: false }
+    }
+
+    /// The same with frozen weights, and what they are multiplied with, rounded to 16 bits (bfloat16).
+    pub fn with_bf16(self) -> Self {
+        Self { narrow: true, ..self }
     }
 
     /// The operations on the processor.
@@ -92,6 +99,7 @@ impl Backend for Composed {
         };
         let shape = [matrix.rows(), matrix.cols()];
         let stored = Tensor::from_raw_buffer(matrix.stored_bytes(), dtype, &shape, &self.device)?;
+        let stored = if self.narrow && matrix.rows() > 1 { stored.to_dtype(DType::BF16)? } else { stored };
         Ok(DeviceMatrix::frozen(ordered(stored, matrix.order())?))
     }
 
@@ -125,19 +133,19 @@ impl Backend for Composed {
     }
 
     fn matmul_nt(&self, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<DeviceMatrix> {
-        products::nt("matmul_nt", x, w).map(DeviceMatrix::new)
+        products::nt("matmul_nt", self.narrow, x, w).map(DeviceMatrix::new)
     }
 
     fn matmul_nn(&self, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<DeviceMatrix> {
-        products::nn("matmul_nn", x, w).map(DeviceMatrix::new)
+        products::nn("matmul_nn", self.narrow, x, w).map(DeviceMatrix::new)
     }
 
     fn add_matmul_nt(&self, y: &mut DeviceMatrix, alpha: f32, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<()> {
-        products::accumulate("add_matmul_nt", y, alpha, products::nt("add_matmul_nt", x, w)?)
+        products::accumulate("add_matmul_nt", y, alpha, products::nt("add_matmul_nt", self.narrow, x, w)?)
     }
 
     fn add_matmul_nn(&self, y: &mut DeviceMatrix, alpha: f32, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<()> {
-        products::accumulate("add_matmul_nn", y, alpha, products::nn("add_matmul_nn", x, w)?)
+        products::accumulate("add_matmul_nn", y, alpha, products::nn("add_matmul_nn", self.narrow, x, w)?)
     }
 
     fn add_matmul_tn(&self, g: &mut DeviceMatrix, alpha: f32, x: &DeviceMatrix, y: &DeviceMatrix) -> Result<()> {

@@ -18,7 +18,7 @@ pub mod random;
 pub use backend::{Activation, AdamWStep, AttentionShape, Backend, Spans};
 pub use composed::Composed;
 pub use error::{KernelError, Result};
-pub use fused::Fused;
+pub use fused::{Fused, Simd};
 pub use matrix::{HostMatrix, RowOrder};
 pub use objective::{Objective, RowLoss};
 pub use precision::Precision;

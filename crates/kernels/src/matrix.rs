@@ -177,6 +177,19 @@ impl HostMatrix {
         }
     }
 
+    /// Widens the numbers of row `row` at `columns` into `out`, which is as long.
+    pub(crate) fn widen_part(&self, row: usize, columns: Range<usize>, out: &mut [f32]) {
+        let (len, n_bytes) = (self.precision.block_len(), self.precision.block_bytes());
+        let (first, last) = (columns.start / len, columns.end.div_ceil(len));
+        let bytes = self.row_bytes(row).get(first * n_bytes..last * n_bytes).unwrap_or_default();
+        if columns.start == first * len && columns.end == last * len {
+            return crate::fused::widen(self.precision, bytes, out);
+        }
+        let mut blocks = vec![0.0; (last - first) * len];
+        crate::fused::widen(self.precision, bytes, &mut blocks);
+        out.copy_from_slice(&blocks[columns.start - first * len..columns.end - first * len]);
+    }
+
     /// All numbers as 32-bit floats.
     pub fn to_f32(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.rows * self.cols];

@@ -14,9 +14,10 @@ use crate::{
 /// Marks a token that is not supervised.
 pub(crate) const IGNORED: u32 = u32::MAX;
 
-/// Logits that exist at a time, and the rows that this must amount to at least and at most.
-const LOGITS_PER_CHUNK: usize = 1 << 22;
-const ROWS_PER_CHUNK: (usize, usize) = (64, 1024);
+/// Logits that exist at a time, and the rows that this must amount to at least (the weight is read twice for each chunk) and
+/// at most.
+const LOGITS_PER_CHUNK: usize = 1 << 23;
+const ROWS_PER_CHUNK: (usize, usize) = (192, 1024);
 
 /// Final norm and projection; `weight` is absent where the embedding serves.
 pub(crate) struct CausalHead<B: Backend> {
@@ -112,7 +113,8 @@ impl<B: Backend> CausalHead<B> {
         let supervised: Vec<u32> = (0..targets.len() as u32).filter(|i| targets[*i as usize] != IGNORED).collect();
         let (rows, cols) = be.shape(hidden);
         let mut dhidden = if grads.is_some() { Some(be.zeros(rows, cols)?) } else { None };
-        for rows in supervised.chunks(self.rows_per_chunk) {
+        let n_chunks = supervised.len().div_ceil(self.rows_per_chunk).max(1);
+        for rows in supervised.chunks(supervised.len().div_ceil(n_chunks).max(1)) {
             let chosen: Vec<u32> = rows.iter().map(|i| targets[*i as usize]).collect();
             let x = be.gather_rows(hidden, rows)?;
             let n = self.norm.forward(ctx, &x)?;

@@ -36,4 +36,6 @@ pub use samples::Decoding;
 pub use schedule::{Decay, Schedule};
 pub use scores::{Confusion, Found, LabelScores, Measured, Ranking, Scores};
 pub use session::train;
-pub use settings::{ClassWeights, DeviceChoice, LossChoice, QuantiseChoice, RecomputeChoice, Settings, When, Work};
+pub use settings::{
+    ClassWeights, DeviceChoice, LossChoice, PrecisionChoice, QuantiseChoice, RecomputeChoice, Settings, When, Work,
+};

@@ -83,6 +83,11 @@ impl DeviceMatrix {
         Self { numbers: Numbers::Blocks(blocks), frozen: true }
     }
 
+    /// Whether no operation may change it.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
     /// All numbers as 32-bit floats; what is stored narrow is widened for the time of its use.
     pub(super) fn widened(&self) -> Result<Cow<'_, Tensor>> {
         Ok(match &self.numbers {

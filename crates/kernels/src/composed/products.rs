@@ -1,20 +1,32 @@
 //! Matrix products; a narrow weight is widened for the time of its product.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::{DeviceMatrix, expect_equal};
 use crate::{KernelError, Result};
 
 /// `x wᵀ`: (N, in) with (out, in) to (N, out).
-pub(super) fn nt(op: &'static str, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<Tensor> {
+pub(super) fn nt(op: &'static str, narrow: bool, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<Tensor> {
     expect_inner(op, x, w, x.shape().1, w.shape().1)?;
-    Ok(x.floats(op)?.matmul(&w.widened()?.t()?)?)
+    product(x.floats(op)?, &w.widened()?.t()?, narrow && w.is_frozen())
 }
 
 /// `x w`: (N, out) with (out, in) to (N, in).
-pub(super) fn nn(op: &'static str, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<Tensor> {
+pub(super) fn nn(op: &'static str, narrow: bool, x: &DeviceMatrix, w: &DeviceMatrix) -> Result<Tensor> {
     expect_inner(op, x, w, x.shape().1, w.shape().0)?;
-    Ok(x.floats(op)?.matmul(w.widened()?.as_ref())?)
+    product(x.floats(op)?, w.widened()?.as_ref(), narrow && w.is_frozen())
+}
+
+/// Operands of 16 bits are multiplied as such where a device does that fast; the processor has sums of 32 bits.
+fn product(x: &Tensor, w: &Tensor, narrow: bool) -> Result<Tensor> {
+    if !narrow {
+        return Ok(x.matmul(w)?);
+    }
+    let (x, w) = (x.to_dtype(DType::BF16)?, w.to_dtype(DType::BF16)?);
+    if x.device().is_cpu() {
+        return Ok(x.to_dtype(DType::F32)?.matmul(&w.to_dtype(DType::F32)?)?);
+    }
+    Ok(x.matmul(&w)?.to_dtype(DType::F32)?)
 }
 
 /// `xᵀ y`: (N, a) with (N, b) to (a, b).

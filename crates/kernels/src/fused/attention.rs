@@ -7,32 +7,18 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
-    product::{Operand, Product, product_at},
+    micro::{COLS, ROWS},
+    panels::{Kept, Right, Source},
+    product::{Left, Panels, Shared},
     rows,
+    simd::Simd,
 };
 use crate::{AttentionShape, Spans};
 
-/// Queries of one block.
-const BLOCK: usize = 64;
+/// Queries of one block: enough rows for the gradients of keys and values, whose inner dimension they are.
+const BLOCK: usize = 96;
 
-/// Memory that several tasks write, each its own part.
-#[derive(Clone, Copy)]
-struct Shared(*mut f32);
-// SAFETY: every task writes rows and columns of its own sequence and head only.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    /// # Safety
-    /// `offset` must lie inside the buffer this was made from.
-    unsafe fn at(self, offset: usize) -> *mut f32 {
-        // SAFETY: promised by the caller.
-        unsafe { self.0.add(offset) }
-    }
-}
-
-/// Queries `first..first + count` of a sequence over its keys `from..from + n_keys`.
+/// Queries `first..first + count` of a sequence over its keys `from..from + n_keys`, where a panel begins.
 struct Block {
     first: usize,
     count: usize,
@@ -84,7 +70,7 @@ impl Task<'_> {
         (0..n_queries.div_ceil(BLOCK)).map(move |b| {
             let first = b * BLOCK;
             let count = BLOCK.min(n_queries - first);
-            let (from, to) = (self.visible(first).start, self.visible(first + count - 1).end);
+            let (from, to) = (self.visible(first).start / COLS * COLS, self.visible(first + count - 1).end);
             Block { first, count, from, n_keys: to - from }
         })
     }
@@ -95,8 +81,33 @@ impl Task<'_> {
         visible.start - block.from..visible.end - block.from
     }
 
-    fn product(&self, m: usize, n: usize, k: usize, alpha: f32) -> Product {
-        Product { m, n, k, alpha, accumulate: false, threads: 1 }
+    /// The rows of block `block` in parts of up to 12, each with the keys that some of its queries see, counted from the
+    /// first that the block sees.
+    fn parts<'a>(&'a self, block: &'a Block) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + 'a {
+        (0..block.count.div_ceil(ROWS)).map(move |i| {
+            let rows = i * ROWS..block.count.min((i + 1) * ROWS);
+            let (first, last) =
+                (self.seen(block, block.first + rows.start), self.seen(block, block.first + rows.end - 1));
+            (rows, first.start..last.end)
+        })
+    }
+
+    /// The queries of a block that see some of its keys `keys`: with a mask, those before them do not.
+    fn seers(&self, block: &Block, keys: &Range<usize>) -> Range<usize> {
+        let rows = 0..block.count;
+        let sees = |i: &usize| {
+            let seen = self.seen(block, block.first + i);
+            seen.start < keys.end && keys.start < seen.end
+        };
+        let first = rows.clone().find(sees).unwrap_or(block.count);
+        first..rows.rev().find(sees).map_or(first, |last| last + 1)
+    }
+
+    /// Rows of this key/value head, as a right operand.
+    fn right<'a>(&self, rows: &'a [f32], transposed: bool) -> Right<'a> {
+        let source = Source::Floats(&rows[self.kv_at(0)..], self.kv_width());
+        let inner = if transposed { self.shape.head_dim } else { self.keys.len() };
+        Right { source, transposed, inner, kept: Kept::Whole, factor: 1.0 }
     }
 }
 
@@ -108,12 +119,24 @@ fn tasks(shape: AttentionShape, spans: &Spans) -> Vec<Task<'_>> {
         .collect()
 }
 
-/// Numbers of the scores of one block: over the longest sequence, or over what a window leaves of it.
-fn scratch(shape: AttentionShape, spans: &Spans) -> usize {
-    let longest = spans.keys.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
-    let sides = if shape.causal { 1 } else { 2 };
-    let seen = shape.window.map_or(longest, |window| window.saturating_mul(sides).saturating_add(BLOCK));
-    BLOCK * longest.min(seen)
+/// Scores of one block, each row `stride` apart: over the longest sequence, or over what a window leaves of it.
+struct Scores {
+    stride: usize,
+}
+
+impl Scores {
+    fn new(shape: AttentionShape, spans: &Spans) -> Self {
+        let longest = spans.keys.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+        let sides = if shape.causal { 1 } else { 2 };
+        let seen = shape.window.map_or(longest, |window| window.saturating_mul(sides).saturating_add(BLOCK));
+        // A block begins at a panel of keys; an odd number of panels keeps rows apart in the cache.
+        let panels = longest.min(seen.saturating_add(COLS)).div_ceil(COLS);
+        Self { stride: (panels | 1) * COLS }
+    }
+
+    fn zeros(&self) -> Vec<f32> {
+        vec![0.0; BLOCK * self.stride]
+    }
 }
 
 /// Inputs of attention: q (N, H D), k and v (M, G D).
@@ -127,49 +150,86 @@ pub struct Inputs<'a> {
     pub v: &'a [f32],
 }
 
+/// What one thread needs for a forward.
+struct Forward {
+    p: Vec<f32>,
+    keys: Panels,
+    values: Panels,
+}
+
 /// Writes the output (N, H D) and the logarithms of the denominators (N, H).
-pub fn forward(shape: AttentionShape, spans: &Spans, x: Inputs<'_>, out: &mut [f32], lse: &mut [f32]) {
-    let (out, lse) = (Shared(out.as_mut_ptr()), Shared(lse.as_mut_ptr()));
-    let scratch = scratch(shape, spans);
+pub fn forward(simd: Simd, shape: AttentionShape, spans: &Spans, x: Inputs<'_>, out: &mut [f32], lse: &mut [f32]) {
+    let (out, lse) = (Shared::new(out), Shared::new(lse));
+    let scores = Scores::new(shape, spans);
     tasks(shape, spans).into_par_iter().for_each_init(
-        || vec![0f32; scratch],
-        |p, task| task.heads().for_each(|h| forward_head(&task, h, x, p, out, lse)),
+        || Forward { p: scores.zeros(), keys: Panels::default(), values: Panels::default() },
+        |own, task| {
+            own.keys.fill(&task.right(x.k, true), task.keys.len());
+            own.values.fill(&task.right(x.v, false), task.shape.head_dim);
+            for h in task.heads() {
+                for block in task.blocks() {
+                    forward_block(simd, &task, h, &block, x.q, (own, scores.stride), out, lse);
+                }
+            }
+        },
     );
 }
 
-fn forward_head(task: &Task<'_>, h: usize, x: Inputs<'_>, p: &mut [f32], out: Shared, lse: Shared) {
-    let (d, q_width, kv_width) = (task.shape.head_dim, task.q_width(), task.kv_width());
-    for block in task.blocks() {
-        let Block { first, count, from, n_keys } = block;
-        let (k, v) = (&x.k[task.kv_at(from)..], &x.v[task.kv_at(from)..]);
-        let p = &mut p[..count * n_keys];
-        let q = Operand::rows(&x.q[task.q_at(first, h)..], q_width);
-        // SAFETY: `p` holds count x n_keys numbers and belongs to this task.
-        unsafe {
-            let scores = task.product(count, n_keys, d, task.shape.scale);
-            product_at(scores, p.as_mut_ptr(), n_keys, q, Operand::transposed(k, kv_width));
-        }
-        for (i, row) in p.chunks_exact_mut(n_keys).enumerate() {
-            let seen = task.seen(&block, first + i);
+#[allow(clippy::too_many_arguments)]
+fn forward_block(
+    simd: Simd,
+    task: &Task<'_>,
+    h: usize,
+    block: &Block,
+    q: &[f32],
+    (own, stride): (&mut Forward, usize),
+    out: Shared,
+    lse: Shared,
+) {
+    let (d, q_width) = (task.shape.head_dim, task.q_width());
+    for (rows, seen) in task.parts(block) {
+        let at = task.q_at(block.first + rows.start, h);
+        let p = &mut own.p[..rows.len() * stride];
+        // SAFETY: `p` belongs to this task and holds a row of `stride` scores for each query.
+        unsafe { scores(simd, task, block, &own.keys, (&q[at..], rows.len()), &seen, task.shape.scale, (p, stride)) };
+        for (i, row) in p.chunks_exact_mut(stride).enumerate() {
+            let n = block.first + rows.start + i;
+            let seen_by_one = task.seen(block, n);
             if let Some(cap) = task.shape.softcap {
-                rows::softcap(&mut row[seen.clone()], cap);
+                rows::softcap(&mut row[seen_by_one.clone()], cap);
             }
-            let log_total = rows::softmax(row, seen);
+            let log_total = rows::softmax(&mut row[..seen.end], seen_by_one);
             // SAFETY: row and head belong to this task alone.
-            unsafe { *lse.at((task.queries.start + first + i) * task.shape.heads + h) = log_total };
+            unsafe { *lse.at((task.queries.start + n) * task.shape.heads + h) = log_total };
         }
+        let left = (Left::rows(&p[seen.start..], stride), rows.len());
+        let inner = block.from + seen.start..block.from + seen.end;
         // SAFETY: the columns of this head in these rows belong to this task alone.
-        unsafe {
-            let at = out.at(task.q_at(first, h));
-            product_at(
-                task.product(count, d, n_keys, 1.0),
-                at,
-                q_width,
-                Operand::rows(p, n_keys),
-                Operand::rows(v, kv_width),
-            );
-        }
+        unsafe { own.values.multiply(simd, left, inner, 0..d, (1.0, false), (out.at(at), q_width)) };
     }
+}
+
+/// Products of `m` rows of queries (or of gradients) with the keys (or values) `seen` of a block, in rows of `p`.
+///
+/// # Safety
+/// `panels` must hold the task's rows.
+#[allow(clippy::too_many_arguments)]
+unsafe fn scores(
+    simd: Simd,
+    task: &Task<'_>,
+    block: &Block,
+    panels: &Panels,
+    (rows, m): (&[f32], usize),
+    seen: &Range<usize>,
+    factor: f32,
+    (p, stride): (&mut [f32], usize),
+) {
+    let (d, from) = (task.shape.head_dim, seen.start / COLS * COLS);
+    assert!(p.len() >= m * stride && seen.end <= stride, "scores have no room");
+    let columns = block.from + from..block.from + seen.end;
+    let left = (Left::rows(rows, task.q_width()), m);
+    // SAFETY: the length of `p` was compared just above; rows of queries belong to the sequence.
+    unsafe { panels.multiply(simd, left, 0..d, columns, (factor, false), (p.as_mut_ptr().add(from), stride)) }
 }
 
 /// What the backward reads besides the inputs: the output, the denominators and the gradient of the output.
@@ -183,61 +243,88 @@ pub struct Saved<'a> {
     pub dout: &'a [f32],
 }
 
+/// What one thread needs for a backward.
+#[derive(Default)]
+struct Backward {
+    p: Vec<f32>,
+    ds: Vec<f32>,
+    keys: Panels,
+    key_rows: Panels,
+    values: Panels,
+    queries: Panels,
+    gradients: Panels,
+}
+
 /// Writes dq, and adds dk and dv to zeros.
 pub fn backward(
+    simd: Simd,
     shape: AttentionShape,
     spans: &Spans,
     x: Inputs<'_>,
     saved: Saved<'_>,
     grads: (&mut [f32], &mut [f32], &mut [f32]),
 ) {
-    let grads = (Shared(grads.0.as_mut_ptr()), Shared(grads.1.as_mut_ptr()), Shared(grads.2.as_mut_ptr()));
-    let scratch = scratch(shape, spans);
+    let grads = (Shared::new(grads.0), Shared::new(grads.1), Shared::new(grads.2));
+    let scores = Scores::new(shape, spans);
     tasks(shape, spans).into_par_iter().for_each_init(
-        || (vec![0f32; scratch], vec![0f32; scratch]),
-        |(p, ds), task| {
-            for (g, h) in task.heads().enumerate() {
-                backward_head(&task, h, g == 0, (x, saved), (p, ds), grads);
+        || Backward { p: scores.zeros(), ds: scores.zeros(), ..Backward::default() },
+        |own, task| {
+            own.keys.fill(&task.right(x.k, true), task.keys.len());
+            own.key_rows.fill(&task.right(x.k, false), task.shape.head_dim);
+            own.values.fill(&task.right(x.v, true), task.keys.len());
+            for h in task.heads() {
+                for block in task.blocks() {
+                    backward_block(simd, &task, h, &block, (x, saved), (own, scores.stride), grads);
+                }
             }
         },
     );
 }
 
-/// Without a window from the last block down, so that the first one computed covers every key and may overwrite dk and
-/// dv; with one every block adds to the zeros that are there.
-fn backward_head(
+fn backward_block(
+    simd: Simd,
     task: &Task<'_>,
     h: usize,
-    first_of_group: bool,
+    block: &Block,
     (x, saved): (Inputs<'_>, Saved<'_>),
-    (p, ds): (&mut [f32], &mut [f32]),
+    (own, stride): (&mut Backward, usize),
     (dq, dk, dv): (Shared, Shared, Shared),
 ) {
     let (d, q_width, kv_width, scale) = (task.shape.head_dim, task.q_width(), task.kv_width(), task.shape.scale);
-    for (i, block) in task.blocks().rev().enumerate() {
-        let Block { first, count, from, n_keys } = block;
-        let (k, v) = (&x.k[task.kv_at(from)..], &x.v[task.kv_at(from)..]);
-        let (p, ds) = (&mut p[..count * n_keys], &mut ds[..count * n_keys]);
-        let at = task.q_at(first, h);
-        let (q, dout) = (Operand::rows(&x.q[at..], q_width), Operand::rows(&saved.dout[at..], q_width));
-        // SAFETY: both scratch blocks hold count x n_keys numbers and belong to this task.
+    for (rows, seen) in task.parts(block) {
+        let at = task.q_at(block.first + rows.start, h);
+        let span = rows.start * stride..rows.end * stride;
+        let (p, ds) = (&mut own.p[span.clone()], &mut own.ds[span]);
+        // SAFETY: both belong to this task and hold a row of `stride` numbers for each query.
         unsafe {
-            let scores = task.product(count, n_keys, d, scale);
-            product_at(scores, p.as_mut_ptr(), n_keys, q, Operand::transposed(k, kv_width));
-            let raw = task.product(count, n_keys, d, 1.0);
-            product_at(raw, ds.as_mut_ptr(), n_keys, dout, Operand::transposed(v, kv_width));
+            scores(simd, task, block, &own.keys, (&x.q[at..], rows.len()), &seen, scale, (&mut *p, stride));
+            scores(simd, task, block, &own.values, (&saved.dout[at..], rows.len()), &seen, 1.0, (&mut *ds, stride));
         }
-        probabilities_backward(task, h, &block, saved, (p, ds));
-        let accumulate = task.shape.window.is_some() || !(first_of_group && i == 0);
-        let onto_keys = |alpha| Product { accumulate, ..task.product(n_keys, d, count, alpha) };
-        // SAFETY: rows of this sequence and columns of this head (of dk and dv: of this key/value head) belong to this
-        // task alone.
+        probabilities_backward(task, h, (block, rows.start), saved, (p, ds), stride);
+        let left = (Left::rows(&ds[seen.start..], stride), rows.len());
+        let inner = block.from + seen.start..block.from + seen.end;
+        // SAFETY: the columns of this head in these rows belong to this task alone.
+        unsafe { own.key_rows.multiply(simd, left, inner, 0..d, (scale, false), (dq.at(at), q_width)) };
+    }
+    let at = task.q_at(block.first, h);
+    for (panels, rows) in [(&mut own.queries, x.q), (&mut own.gradients, saved.dout)] {
+        let source = Source::Floats(&rows[at..], q_width);
+        let inner = block.count;
+        panels.fill(&Right { source, transposed: false, inner, kept: Kept::Whole, factor: 1.0 }, d);
+    }
+    for from in (0..block.n_keys).step_by(ROWS) {
+        let keys = from..block.n_keys.min(from + ROWS);
+        let (queries, m) = (task.seers(block, &keys), keys.len());
+        if queries.is_empty() {
+            continue;
+        }
+        let first = queries.start * stride + from;
+        let at = task.kv_at(block.from + from);
+        let (p, ds) = (Left::transposed(&own.p[first..], stride), Left::transposed(&own.ds[first..], stride));
+        // SAFETY: rows of this sequence and columns of this key/value head belong to this task alone.
         unsafe {
-            let (dk, dv) = (dk.at(task.kv_at(from)), dv.at(task.kv_at(from)));
-            product_at(onto_keys(1.0), dv, kv_width, Operand::transposed(p, n_keys), dout);
-            product_at(onto_keys(scale), dk, kv_width, Operand::transposed(ds, n_keys), q);
-            let onto_queries = task.product(count, d, n_keys, scale);
-            product_at(onto_queries, dq.at(at), q_width, Operand::rows(ds, n_keys), Operand::rows(k, kv_width));
+            own.gradients.multiply(simd, (p, m), queries.clone(), 0..d, (1.0, true), (dv.at(at), kv_width));
+            own.queries.multiply(simd, (ds, m), queries, 0..d, (scale, true), (dk.at(at), kv_width));
         }
     }
 }
@@ -245,17 +332,18 @@ fn backward_head(
 fn probabilities_backward(
     task: &Task<'_>,
     h: usize,
-    block: &Block,
+    (block, first): (&Block, usize),
     saved: Saved<'_>,
     (p, ds): (&mut [f32], &mut [f32]),
+    stride: usize,
 ) {
     let d = task.shape.head_dim;
-    let lines = p.chunks_exact_mut(block.n_keys).zip(ds.chunks_exact_mut(block.n_keys));
-    for (i, (p, ds)) in lines.enumerate() {
-        let n = block.first + i;
+    for (i, (p, ds)) in p.chunks_exact_mut(stride).zip(ds.chunks_exact_mut(stride)).enumerate() {
+        let n = block.first + first + i;
         let at = task.q_at(n, h);
         let delta = rows::inner(&saved.out[at..at + d], &saved.dout[at..at + d]);
         let lse = saved.lse[(task.queries.start + n) * task.shape.heads + h];
+        let (p, ds) = (&mut p[..block.n_keys], &mut ds[..block.n_keys]);
         rows::softmax_backward(p, ds, task.seen(block, n), (lse, delta), task.shape.softcap);
     }
 }

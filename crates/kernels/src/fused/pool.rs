@@ -1,65 +1,108 @@
-//! Buffers that are used again. The first pages of fresh memory cost more than the arithmetic on them, so a buffer goes
-//! back to the pool when its tensor is dropped, and the next operation of about that size takes it.
-//!
-//! Large buffers are maps of their own: what the pool gives back then goes back to the system at once, where an allocator
-//! keeps holes between what is still in use (a fifth of a run's memory, measured).
-
+//! Memory that is used again. The first touch of fresh pages costs more than the arithmetic on them, so what a dropped tensor
+//! held goes to the next one. Large buffers are cut out of a few large maps, the lowest place first, and neighbours that are
+//! free become one again: sizes may change from batch to batch without leaving pages behind that fit nothing.
 #![allow(unsafe_code)]
 
 use std::{
     collections::BTreeMap,
     ops::{Deref, DerefMut},
+    ptr::NonNull,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use memmap2::MmapMut;
 
-/// Numbers from which a buffer is a map of its own.
-const LARGE: usize = 1 << 18;
+/// Numbers from which a buffer is cut out of a map; smaller ones are left to the allocator.
+const LARGE: usize = 1 << 13;
 
-/// Memory for numbers.
-enum Block {
-    Vector(Vec<f32>),
-    Map(MmapMut),
+/// Numbers of a map, of which only touched pages are in memory.
+const MAP: usize = 1 << 24;
+
+/// Buffers begin at lines of the cache, and odd numbers of them keep rows of equal buffers apart.
+const ALIGNMENT: usize = 16;
+
+/// A map and which parts of it are free: where they begin, and how long they are.
+struct Arena {
+    map: MmapMut,
+    free: BTreeMap<usize, usize>,
 }
 
-impl Block {
-    /// `len` numbers, all zero.
-    fn zeros(len: usize) -> Self {
-        let map = if len >= LARGE { MmapMut::map_anon(len * size_of::<f32>()).ok() } else { None };
-        map.map_or_else(|| Block::Vector(vec![0.0; len]), Block::Map)
+impl Arena {
+    fn new(len: usize) -> Option<Self> {
+        let map = MmapMut::map_anon(len.checked_mul(size_of::<f32>())?).ok()?;
+        Some(Self { map, free: [(0, len)].into() })
     }
 
-    fn len(&self) -> usize {
-        self.numbers().len()
-    }
-
-    fn numbers(&self) -> &[f32] {
-        match self {
-            Block::Vector(numbers) => numbers,
-            // SAFETY: every bit pattern is an f32; a map begins at a page, so that nothing is cut off.
-            Block::Map(map) => unsafe { map.align_to().1 },
+    /// The lowest free part that is long enough.
+    fn take(&mut self, len: usize) -> Option<usize> {
+        let (at, found) = self.free.iter().find(|(_, free)| **free >= len).map(|(at, free)| (*at, *free))?;
+        self.free.remove(&at);
+        if found > len {
+            self.free.insert(at + len, found - len);
         }
+        Some(at)
     }
 
-    fn numbers_mut(&mut self) -> &mut [f32] {
-        match self {
-            Block::Vector(numbers) => numbers,
-            // SAFETY: as above.
-            Block::Map(map) => unsafe { map.align_to_mut().1 },
+    fn give_back(&mut self, mut at: usize, mut len: usize) {
+        if let Some(after) = self.free.remove(&(at + len)) {
+            len += after;
         }
+        if let Some((before, before_len)) = self.free.range(..at).next_back().map(|(b, l)| (*b, *l))
+            && before + before_len == at
+        {
+            self.free.remove(&before);
+            (at, len) = (before, before_len + len);
+        }
+        self.free.insert(at, len);
     }
 }
 
 #[derive(Default)]
 struct Shelf {
-    free: BTreeMap<usize, Vec<Block>>,
-    free_numbers: usize,
+    arenas: Vec<Arena>,
     used_numbers: usize,
     peak_numbers: usize,
 }
 
-/// Where free buffers lie.
+impl Shelf {
+    /// A part of a map for `len` numbers: the map's number, the place in it and its address.
+    fn take(&mut self, len: usize) -> Option<Place> {
+        let old = self.arenas.iter_mut().enumerate().find_map(|(i, arena)| Some((i, arena.take(len)?)));
+        let (arena, at) = match old {
+            Some(found) => found,
+            None => {
+                self.arenas.push(Arena::new(len.max(MAP))?);
+                let arena = self.arenas.len() - 1;
+                (arena, self.arenas.last_mut()?.take(len)?)
+            }
+        };
+        let first = NonNull::new(self.arenas.get_mut(arena)?.map.as_mut_ptr())?;
+        // SAFETY: the part lies inside the map, which begins at a page and stays until the pool is dropped.
+        let first = unsafe { first.cast::<f32>().add(at) };
+        Some(Place { arena, at, len, first })
+    }
+
+    fn count(&mut self, len: usize) {
+        self.used_numbers += len;
+        self.peak_numbers = self.peak_numbers.max(self.used_numbers);
+    }
+}
+
+/// A part of a map.
+struct Place {
+    arena: usize,
+    at: usize,
+    len: usize,
+    first: NonNull<f32>,
+}
+
+/// Where the numbers of a buffer are.
+enum Block {
+    Vector(Vec<f32>),
+    Part(Place),
+}
+
+/// Where free memory lies.
 #[derive(Clone, Default)]
 pub struct Pool(Arc<Mutex<Shelf>>);
 
@@ -70,28 +113,23 @@ pub struct Buffer {
     pool: Pool,
 }
 
-/// A buffer may be up to this many times larger than what is asked for.
-const SLACK: usize = 2;
+// SAFETY: a part of a map belongs to one buffer alone, as the numbers of a vector do.
+unsafe impl Send for Buffer {}
+// SAFETY: shared buffers are only read.
+unsafe impl Sync for Buffer {}
 
-/// Sizes are rounded up to eighths of a power of two, so that batches of nearly the same length share buffers.
+/// What is taken for `len` numbers.
 fn capacity(len: usize) -> usize {
-    let step = (len.next_power_of_two() / 16).max(64);
-    len.div_ceil(step) * step
+    (len.div_ceil(ALIGNMENT) | 1) * ALIGNMENT
 }
 
 impl Pool {
     /// A buffer whose contents are whatever was there before: for operations that write every number.
     pub fn take(&self, len: usize) -> Buffer {
-        let need = capacity(len);
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = shelf.free.range(need..=need.saturating_mul(SLACK)).next().map(|(size, _)| *size);
-        let found = size.and_then(|size| shelf.remove(size));
-        let data = found.unwrap_or_else(|| {
-            shelf.make_room(need);
-            Block::zeros(need)
-        });
-        shelf.used_numbers += data.len();
-        shelf.peak_numbers = shelf.peak_numbers.max(shelf.used_numbers);
+        let part = if len >= LARGE { shelf.take(capacity(len)) } else { None };
+        let data = part.map_or_else(|| Block::Vector(vec![0.0; len]), Block::Part);
+        shelf.count(data.len());
         Buffer { data, len, pool: self.clone() }
     }
 
@@ -104,10 +142,7 @@ impl Pool {
 
     /// A buffer around numbers made elsewhere.
     pub fn adopt(&self, data: Vec<f32>) -> Buffer {
-        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.make_room(data.len());
-        shelf.used_numbers += data.len();
-        shelf.peak_numbers = shelf.peak_numbers.max(shelf.used_numbers);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).count(data.len());
         Buffer { len: data.len(), data: Block::Vector(data), pool: self.clone() }
     }
 
@@ -117,48 +152,45 @@ impl Pool {
     }
 }
 
-impl Shelf {
-    fn remove(&mut self, size: usize) -> Option<Block> {
-        let list = self.free.get_mut(&size)?;
-        let data = list.pop();
-        if list.is_empty() {
-            self.free.remove(&size);
-        }
-        self.free_numbers -= data.as_ref().map_or(0, Block::len);
-        data
-    }
-
-    /// Gives free buffers back to the system, smallest first, while used and free together would pass what was once in
-    /// use at the same time: batches of many lengths must not each leave their buffers behind.
-    fn make_room(&mut self, need: usize) {
-        let bound = self.peak_numbers.max(self.used_numbers + need);
-        while self.used_numbers + self.free_numbers + need > bound {
-            let Some(size) = self.free.keys().next().copied() else { return };
-            self.remove(size);
+impl Block {
+    fn len(&self) -> usize {
+        match self {
+            Block::Vector(numbers) => numbers.len(),
+            Block::Part(place) => place.len,
         }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let data = std::mem::replace(&mut self.data, Block::Vector(Vec::new()));
         let mut shelf = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.used_numbers -= data.len();
-        shelf.free_numbers += data.len();
-        shelf.free.entry(data.len()).or_default().push(data);
+        shelf.used_numbers -= self.data.len();
+        if let Block::Part(Place { arena, at, len, .. }) = &self.data
+            && let Some(arena) = shelf.arenas.get_mut(*arena)
+        {
+            arena.give_back(*at, *len);
+        }
     }
 }
 
 impl Deref for Buffer {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        self.data.numbers().get(..self.len).unwrap_or_default()
+        match &self.data {
+            Block::Vector(numbers) => numbers,
+            // SAFETY: the part holds at least `len` numbers, was zeros at first, and belongs to this buffer.
+            Block::Part(place) => unsafe { std::slice::from_raw_parts(place.first.as_ptr(), self.len) },
+        }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        self.data.numbers_mut().get_mut(..self.len).unwrap_or_default()
+        match &mut self.data {
+            Block::Vector(numbers) => numbers,
+            // SAFETY: as above.
+            Block::Part(place) => unsafe { std::slice::from_raw_parts_mut(place.first.as_ptr(), self.len) },
+        }
     }
 }
 
@@ -166,42 +198,59 @@ impl DerefMut for Buffer {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_dropped_buffer_is_used_again() {
-        let pool = Pool::default();
-        let first = pool.take(1000);
-        let address = first.as_ptr();
-        drop(first);
-        assert_eq!(pool.take(990).as_ptr(), address);
+    const N: usize = LARGE * 10;
+
+    fn free(pool: &Pool) -> Vec<Vec<(usize, usize)>> {
+        let shelf = pool.0.lock().unwrap();
+        shelf.arenas.iter().map(|a| a.free.iter().map(|(at, len)| (*at, *len)).collect()).collect()
     }
 
     #[test]
     fn large_buffers_are_zero_at_first_and_used_again() {
         let pool = Pool::default();
-        let mut first = pool.take(LARGE + 1);
-        assert!(matches!(first.data, Block::Map(_)) && first.iter().all(|v| *v == 0.0));
+        let mut first = pool.take(N);
+        assert!(matches!(first.data, Block::Part(_)) && first.iter().all(|v| *v == 0.0));
         first.fill(1.5);
         let address = first.as_ptr();
         drop(first);
-        let again = pool.take(LARGE + 3);
-        assert!(again.as_ptr() == address && again.len() == LARGE + 3 && again[LARGE] == 1.5);
+        let again = pool.take(N - 7);
+        assert!(again.as_ptr() == address && again.len() == N - 7 && again[N - 8] == 1.5);
     }
 
     #[test]
-    fn adopted_buffers_do_not_pile_up() {
+    fn buffers_are_apart_and_neighbours_that_are_free_become_one() {
         let pool = Pool::default();
-        (0..50).for_each(|_| drop(pool.adopt(vec![1.0; 1000])));
-        assert_eq!(pool.0.lock().unwrap().free_numbers, 1000);
+        let mut buffers: Vec<Buffer> = (0..6).map(|i| pool.take(N + 1000 * i)).collect();
+        buffers.iter_mut().enumerate().for_each(|(i, b)| b.fill(i as f32));
+        assert!(buffers.iter().enumerate().all(|(i, b)| b.iter().all(|v| *v == i as f32)));
+        for i in [1, 3, 0, 1, 1, 0] {
+            drop(buffers.remove(i));
+        }
+        assert_eq!(free(&pool), [vec![(0, MAP)]]);
+    }
+
+    #[test]
+    fn what_fits_no_map_gets_one_of_its_own() {
+        let pool = Pool::default();
+        let (a, b) = (pool.take(MAP + 5), pool.take(MAP - N));
+        assert_eq!((a.len(), b.len(), free(&pool).len()), (MAP + 5, MAP - N, 2));
+        assert_eq!(pool.peak_bytes(), 4 * (capacity(MAP + 5) + capacity(MAP - N)));
+    }
+
+    #[test]
+    fn small_and_adopted_buffers_leave_nothing_behind() {
+        let pool = Pool::default();
+        (0..50).for_each(|i| drop((pool.adopt(vec![1.0; 100_000]), pool.take(i))));
+        assert!(free(&pool).is_empty() && pool.0.lock().unwrap().used_numbers == 0);
     }
 
     #[test]
     fn many_lengths_do_not_pile_up() {
         let pool = Pool::default();
         for n in 1..200 {
-            let (a, b) = (pool.take(n * 1000), pool.take(n * 500));
-            assert_eq!((a.len(), b.len()), (n * 1000, n * 500));
+            let (a, b) = (pool.take(n * 10_000), pool.take(n * 5000));
+            assert_eq!((a.len(), b.len()), (n * 10_000, n * 5000));
         }
-        let shelf = pool.0.lock().unwrap();
-        assert!(shelf.free_numbers <= shelf.peak_numbers, "{} > {}", shelf.free_numbers, shelf.peak_numbers);
+        assert_eq!(free(&pool), [vec![(0, MAP)]]);
     }
 }

@@ -1,67 +1,97 @@
-//! Products with a weight of any precision, in either direction.
-
-use std::ops::Range;
+//! Products with a weight of any precision, in either direction, and the gradient of a weight.
 
 use rayon::prelude::*;
 
 use super::{
-    BLOCK, Fused,
+    Fused,
     few_rows::{FEW_ROWS, Weight, few_rows},
-    product::{Operand, Product, product},
+    micro::COLS,
+    panels::{Kept, Right, Source, to_words},
+    pool::Buffer,
+    product::{Left, Output, Term, as_words, as_words_mut, product},
+    simd::Simd,
     tensor::{Data, Tensor},
 };
 use crate::Result;
 
-/// Numbers of a narrow weight that exist as 32-bit floats at a time: whole rows, enough for a product to be worth its
-/// start, few enough for the cache.
-const TILE: usize = 1 << 20;
+/// Rows of a left operand that are worth a task when they are rounded.
+const ROWS_PER_TASK: usize = 16;
 
 impl Fused {
-    /// Hands out the rows of a weight as 32-bit floats: all at once where they lie so, else tile by tile through one
-    /// scratch buffer, always in the same tiles.
-    fn in_tiles(&self, w: &Tensor, mut use_tile: impl FnMut(Range<usize>, &[f32])) {
-        let (Data::Stored(matrix), None) = (&w.data, w.as_f32()) else {
-            return use_tile(0..w.rows, w.as_f32().unwrap_or_default());
-        };
-        let cols = w.cols.max(1);
-        let (rows_per_tile, rows_per_block) = ((TILE / cols).max(1), (BLOCK / cols).max(1));
-        let mut scratch = self.take(rows_per_tile.min(w.rows), w.cols);
-        let mut from = 0;
-        loop {
-            let to = (from + rows_per_tile).min(w.rows);
-            let tile = &mut scratch[..(to - from) * w.cols];
-            let blocks = tile.par_chunks_mut(rows_per_block * cols).enumerate();
-            blocks.for_each(|(i, out)| matrix.widen_rows(from + i * rows_per_block, out));
-            use_tile(from..to, tile);
-            from = to;
-            if from >= w.rows {
-                return;
-            }
-        }
-    }
-
+    /// `y = [y +] alpha x wᵀ`.
     pub(super) fn nt(&self, y: &mut [f32], alpha: f32, accumulate: bool, x: &Tensor, w: &Tensor) -> Result<()> {
         let numbers = x.read("matmul_nt")?;
-        let p = Product { m: x.rows, n: w.rows, k: x.cols, alpha, accumulate, threads: self.threads };
-        if let Some(weight) = Weight::of(w).filter(|_| x.rows <= FEW_ROWS && x.cols > 0) {
+        let is_few = x.rows <= FEW_ROWS && x.cols > 0 && self.kept(w) == Kept::Whole;
+        if let Some(weight) = Weight::of(w).filter(|_| is_few) {
             few_rows(y, alpha, accumulate, numbers, weight);
             return Ok(());
         }
-        self.in_tiles(w, |rows, tile| {
-            let (p, y) = (Product { n: rows.len(), ..p }, y.get_mut(rows.start..).unwrap_or_default());
-            product(p, y, w.rows, Operand::rows(numbers, x.cols), Operand::transposed(tile, w.cols));
-        });
+        let out = Output { alpha, accumulate, ..Output::new(x.rows, w.rows) };
+        self.with_weight(out, y, (numbers, x.cols), (w, true));
         Ok(())
     }
 
+    /// `y = [y +] alpha x w`.
     pub(super) fn nn(&self, y: &mut [f32], alpha: f32, accumulate: bool, x: &Tensor, w: &Tensor) -> Result<()> {
-        let numbers = x.read("matmul_nn")?;
-        let p = Product { m: x.rows, n: w.cols, k: x.cols, alpha, accumulate, threads: self.threads };
-        self.in_tiles(w, |rows, tile| {
-            let p = Product { k: rows.len(), accumulate: accumulate || rows.start > 0, ..p };
-            let x = Operand::rows(numbers.get(rows.start..).unwrap_or_default(), x.cols);
-            product(p, y, w.cols, x, Operand::rows(tile, w.cols));
-        });
+        let out = Output { alpha, accumulate, ..Output::new(x.rows, w.cols) };
+        self.with_weight(out, y, (x.read("matmul_nn")?, x.cols), (w, false));
         Ok(())
+    }
+
+    fn with_weight(
+        &self,
+        out: Output<'_>,
+        y: &mut [f32],
+        (x, inner): (&[f32], usize),
+        (w, transposed): (&Tensor, bool),
+    ) {
+        let source = match (&w.data, w.as_f32()) {
+            (Data::Stored(matrix), None) => Source::Stored(matrix),
+            (_, numbers) => Source::Floats(numbers.unwrap_or_default(), w.cols),
+        };
+        let kept = self.kept(w);
+        let rounded = (kept != Kept::Whole).then(|| self.rounded(kept, x, inner));
+        let left = match &rounded {
+            Some(words) => Left::words(as_words(words), kept.words(inner)),
+            None => Left::rows(x, inner),
+        };
+        let right = Right { source, transposed, inner, kept, factor: 1.0 };
+        product(self.simd, self.threads, out, y, &[Term { left, right }]);
+    }
+
+    /// In what words a product with `w` computes.
+    fn kept(&self, w: &Tensor) -> Kept {
+        match (self.narrow && matches!(w.data, Data::Stored(_) | Data::Copied(_)), self.simd) {
+            (false, _) => Kept::Whole,
+            (true, Simd::Avx512Bf16) => Kept::Paired,
+            (true, _) => Kept::Rounded,
+        }
+    }
+
+    /// Rows of `inner` numbers as words.
+    fn rounded(&self, kept: Kept, x: &[f32], inner: usize) -> Buffer {
+        let (rows, n) = (x.len().checked_div(inner).unwrap_or_default(), kept.words(inner));
+        let mut words = self.take(rows, n);
+        let lines = as_words_mut(&mut words).par_chunks_exact_mut(n.max(1)).zip(x.par_chunks_exact(inner.max(1)));
+        lines.with_min_len(ROWS_PER_TASK).for_each(|(words, x)| to_words(kept, x, words));
+        words
+    }
+
+    /// `g += alpha xᵀ y` for x (N, a), y (N, b) and g (a, b).
+    pub(super) fn tn(&self, g: &mut [f32], alpha: f32, (x, a): (&[f32], usize), (y, b): (&[f32], usize)) {
+        let inner = x.len().checked_div(a).unwrap_or_default();
+        if b < COLS && b < a {
+            // Few columns fill no vectors: the transpose is computed.
+            let mut transposed = self.take(b, a);
+            let term = Term::floats(Left::transposed(y, b), x, a, false, inner);
+            product(self.simd, self.threads, Output { alpha, ..Output::new(b, a) }, &mut transposed, &[term]);
+            for (i, row) in g.chunks_exact_mut(b.max(1)).enumerate() {
+                row.iter_mut().zip(transposed.iter().skip(i).step_by(a)).for_each(|(g, t)| *g += t);
+            }
+            return;
+        }
+        let term = Term::floats(Left::transposed(x, a), y, b, false, inner);
+        let out = Output { alpha, accumulate: true, ..Output::new(a, b) };
+        product(self.simd, self.threads, out, g, &[term]);
     }
 }

@@ -8,6 +8,7 @@ mod blocks;
 mod determinism;
 mod equality;
 mod harness;
+mod levels;
 mod matrix;
 mod norms;
 mod objective;

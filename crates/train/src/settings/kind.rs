@@ -70,6 +70,15 @@ pub enum ClassWeights {
     Listed(Vec<f64>),
 }
 
+/// In what numbers products with frozen weights are computed; sums are always of 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrecisionChoice {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats with the range of 32-bit ones (bfloat16).
+    Bf16,
+}
+
 /// What a backward computes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecomputeChoice {
@@ -329,6 +338,11 @@ choice!(QuantiseChoice {
     None = "none", "As stored";
     Q8_0 = "q8_0", "8 bits";
     Q4K = "q4_k", "4 bits";
+});
+
+choice!(PrecisionChoice {
+    F32 = "f32", "32 bits";
+    Bf16 = "bf16", "16 bits";
 });
 
 choice!(RecomputeChoice {
