@@ -1,4 +1,4 @@
-//! The CPU back end: pooled buffers, a thread pool of its own, products by `gemm`, everything between them fused over
+//! The CPU back end: pooled buffers, a thread pool of its own, products of its own, everything between them fused over
 //! blocks of rows. Results do not depend on the number of threads: work is cut in blocks of a fixed size, and sums over
 //! blocks are added in their order.
 //!
