@@ -110,7 +110,7 @@ fn numbers_without_an_end_stay_so() {
         let b = b.with_bf16();
         let w = b.weight(&HostMatrix::from_f32(&[1.0; 64], 32, 2).unwrap()).unwrap();
         for value in [f32::NAN, f32::from_bits(0x7fff_ffff), f32::INFINITY, f32::MAX] {
-            let x = b.upload(vec![value, 0.0].repeat(8), 8, 2).unwrap();
+            let x = b.upload([value, 0.0].repeat(8), 8, 2).unwrap();
             let y = b.download(&b.matmul_nt(&x, &w).unwrap()).unwrap();
             assert!(y.iter().all(|y| y.is_nan() == value.is_nan() && !y.is_finite()), "{simd:?} {value}: {}", y[0]);
         }
