@@ -1387,7 +1387,11 @@ adapter?: string,
 /**
  * The text.
  */
-text: string, };
+text: string,
+/**
+ * Keeps the base in fewer bits; as its files have it if left out.
+ */
+quantize?: Quantisation, };
 
 /**
  * A label and how sure the model is.

@@ -110,7 +110,7 @@ fn labels(ready: &Ready) -> Vec<String> {
 
 /// Body of `predict`.
 pub fn predict(app: &App, request: PredictRequest) -> Result<Prediction, ApiError> {
-    let parts = Parts::find(app, &request.model, request.adapter.as_deref())?;
+    let parts = Parts::find(app, &request.model, request.adapter.as_deref())?.quantised(request.quantize);
     let ready = app.loaded.get(&parts, None)?;
     judgement(&ready, &request.text)
 }

@@ -12,6 +12,9 @@ use lorikeet_models::random::Stream;
 
 use crate::{GenerateError, Result};
 
+/// Scores that are compared at a time.
+const LANES: usize = 16;
+
 /// The stream of a seed that belongs to sampling.
 const STREAM: u64 = 0x7361_6d70_6c65;
 
@@ -149,7 +152,7 @@ impl Sampler {
 
     /// Chooses the next token from its scores (V). None where the scores hold no number to choose by.
     pub fn choose(&mut self, mut logits: Vec<f32>) -> Option<u32> {
-        if logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
+        if is_no_score(&logits) {
             return None;
         }
         self.penalise(&mut logits);
@@ -221,8 +224,23 @@ fn scored(logits: &[f32]) -> impl Iterator<Item = Scored> {
     (0..).zip(logits).map(|(id, logit)| Scored { logit: *logit, id })
 }
 
+/// The highest score and, of equals, the smallest id; two passes, which processors do many scores at a time.
 fn best(logits: &[f32]) -> Option<Scored> {
-    scored(logits).max()
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for chunk in chunks {
+        for (lane, logit) in lanes.iter_mut().zip(chunk) {
+            *lane = if *logit > *lane { *logit } else { *lane };
+        }
+    }
+    let highest = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |most, logit| most.max(*logit));
+    scored(logits).find(|scored| scored.logit == highest)
+}
+
+/// Whether a score cannot be compared with others, or leaves them no share.
+fn is_no_score(logits: &[f32]) -> bool {
+    let is_bad = |logit: &f32| logit.is_nan() | (*logit == f32::INFINITY);
+    logits.chunks(LANES * LANES).any(|chunk| chunk.iter().fold(false, |found, logit| found | is_bad(logit)))
 }
 
 #[cfg(test)]

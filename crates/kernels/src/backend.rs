@@ -141,6 +141,10 @@ pub trait Backend: Send + Sync {
 
     /// `y = x wᵀ`: (N, in) with (out, in) to (N, out).
     fn matmul_nt(&self, x: &Self::Tensor, w: &Self::Tensor) -> Result<Self::Tensor>;
+    /// `y = x wᵀ` for each weight of one input: a device may compute them together.
+    fn matmul_nt_each(&self, x: &Self::Tensor, weights: &[&Self::Tensor]) -> Result<Vec<Self::Tensor>> {
+        weights.iter().map(|w| self.matmul_nt(x, w)).collect()
+    }
     /// `y = x w`: (N, out) with (out, in) to (N, in).
     fn matmul_nn(&self, x: &Self::Tensor, w: &Self::Tensor) -> Result<Self::Tensor>;
     /// `y += alpha x wᵀ`.

@@ -185,6 +185,13 @@ impl Backend for Fused {
         Ok(Tensor::owned(y, x.rows, w.rows))
     }
 
+    fn matmul_nt_each(&self, x: &Tensor, weights: &[&Tensor]) -> Result<Vec<Tensor>> {
+        for w in weights {
+            check("matmul_nt_each", x, w, x.cols == w.cols)?;
+        }
+        self.nt_each(x, weights)
+    }
+
     fn matmul_nn(&self, x: &Tensor, w: &Tensor) -> Result<Tensor> {
         check("matmul_nn", x, w, x.cols == w.rows)?;
         let mut y = self.take(x.rows, w.cols);
@@ -480,7 +487,7 @@ impl Backend for Fused {
         let mut lse = self.take_for_queries(spans, q.rows, shape.heads);
         let x = attention::Inputs { q: q.read("attention")?, k: k.read("attention")?, v: v.read("attention")? };
         if one_query::fits(spans) {
-            one_query::forward(shape, spans, x, &mut out, &mut lse);
+            one_query::forward(self.simd, shape, spans, x, &mut out, &mut lse);
         } else {
             attention::forward(self.simd, shape, spans, x, &mut out, &mut lse);
         }

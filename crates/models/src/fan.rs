@@ -35,8 +35,7 @@ impl<B: Backend, const K: usize> Fan<B, K> {
 
     /// The outputs (N, width), each a tensor of its own.
     pub fn forward(&self, ctx: Context<'_, B>, x: &B::Tensor) -> Result<FanOutput<B::Tensor, K>> {
-        let outputs: Vec<_> = self.maps.iter().map(|map| map.forward(ctx, x)).collect::<Result<_>>()?;
-        let (mut outputs, lows): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
+        let (mut outputs, lows): (Vec<_>, Vec<_>) = Projection::forward_each(ctx, &self.maps, x)?.into_iter().unzip();
         if let ([whole], true) = (outputs.as_slice(), K > 1) {
             outputs = self.columns().map(|c| ctx.backend.columns(whole, c)).collect::<lorikeet_kernels::Result<_>>()?;
         }

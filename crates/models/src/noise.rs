@@ -30,6 +30,11 @@ impl Noise {
 }
 
 impl<B: Backend> Context<'_, B> {
+    /// Whether the inputs of adapters are dropped from.
+    pub fn drops(&self) -> bool {
+        self.noise.is_some_and(|noise| noise.dropout > 0.0)
+    }
+
     /// `x` after the dropout of the adapter whose A is parameter `a`; `None` where nothing is dropped.
     pub fn dropped(&self, a: usize, x: &B::Tensor) -> Result<Option<B::Tensor>> {
         match self.noise {

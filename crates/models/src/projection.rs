@@ -10,7 +10,7 @@
 
 use std::sync::OnceLock;
 
-use lorikeet_kernels::Backend;
+use lorikeet_kernels::{Backend, KernelError};
 
 use crate::{
     Result,
@@ -115,29 +115,60 @@ impl<B: Backend> Projection<B> {
         ctx: Context<'_, B>,
         x: &B::Tensor,
     ) -> Result<(B::Tensor, Option<LowRank<B::Tensor>>)> {
+        let mut outputs = Self::forward_each(ctx, std::slice::from_ref(self), x)?;
+        outputs.pop().ok_or_else(|| KernelError::Length { rows: 1, cols: 1, found: 0 }.into())
+    }
+
+    /// [`Projection::forward`] of several maps of one input, whose products with it are computed together.
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn forward_each(
+        ctx: Context<'_, B>,
+        maps: &[Self],
+        x: &B::Tensor,
+    ) -> Result<Vec<(B::Tensor, Option<LowRank<B::Tensor>>)>> {
         let be = ctx.backend;
-        let weight = self.weight(ctx);
-        let mut y = if self.transposed { be.matmul_nn(x, weight)? } else { be.matmul_nt(x, weight)? };
-        let low = match self.active(ctx) {
-            Some(adapter) => Some(self.adapt(ctx, adapter, x, &mut y)?),
-            None => None,
+        // Each weight, and each A that reads the same input.
+        let mut weights = Vec::with_capacity(2 * maps.len());
+        weights.extend(maps.iter().filter(|map| !map.transposed).map(|map| map.weight(ctx)));
+        let adapters = maps.iter().filter_map(|map| map.active(ctx)).filter(|_| !ctx.drops());
+        weights.extend(adapters.map(|adapter| &ctx.parameters[adapter.a].value));
+        let n_maps = maps.iter().filter(|map| !map.transposed).count();
+        let mut products = be.matmul_nt_each(x, &weights)?;
+        let mut lows = products.split_off(n_maps).into_iter();
+        let mut products = products.into_iter();
+        let one = |map: &Self| {
+            let product = if map.transposed { None } else { products.next() };
+            let mut y = match product {
+                Some(y) => y,
+                None => be.matmul_nn(x, map.weight(ctx))?,
+            };
+            let low = match map.active(ctx) {
+                Some(adapter) => Some(map.adapt(ctx, adapter, (x, lows.next()), &mut y)?),
+                None => None,
+            };
+            if let Some(bias) = &map.bias {
+                be.add_bias(&mut y, bias.get(ctx))?;
+            }
+            Ok((y, low))
         };
-        if let Some(bias) = &self.bias {
-            be.add_bias(&mut y, bias.get(ctx))?;
-        }
-        Ok((y, low))
+        maps.iter().map(one).collect()
     }
 
     fn adapt(
         &self,
         ctx: Context<'_, B>,
         adapter: &Adapter<B>,
-        x: &B::Tensor,
+        (x, low): (&B::Tensor, Option<B::Tensor>),
         y: &mut B::Tensor,
     ) -> Result<LowRank<B::Tensor>> {
         let be = ctx.backend;
-        let dropped = ctx.dropped(adapter.a, x)?;
-        let low = be.matmul_nt(dropped.as_ref().unwrap_or(x), &ctx.parameters[adapter.a].value)?;
+        let low = match low {
+            Some(low) => low,
+            None => {
+                let dropped = ctx.dropped(adapter.a, x)?;
+                be.matmul_nt(dropped.as_ref().unwrap_or(x), &ctx.parameters[adapter.a].value)?
+            }
+        };
         be.add_matmul_nt(y, adapter.scale, &low, &ctx.parameters[adapter.b].value)?;
         let Some(magnitude) = &adapter.magnitude else { return Ok(LowRank { low, before: None }) };
         let before = be.duplicate(y)?;

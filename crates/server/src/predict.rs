@@ -77,7 +77,7 @@ async fn predict(serving: Arc<Serving>, model: String, texts: Vec<String>) -> Re
             if ready.is_closed() || serving.is_ending() {
                 return Err(Refusal::stopping());
             }
-            let request = PredictRequest { model: model.clone(), adapter: None, text };
+            let request = PredictRequest { model: model.clone(), adapter: None, text, quantize: None };
             serving.served.predict(request).map_err(Refusal::from)
         };
         let predictions = texts.into_iter().map(one).collect();

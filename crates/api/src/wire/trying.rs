@@ -207,6 +207,8 @@ pub struct PredictRequest {
     pub adapter: Option<String>,
     /// The text.
     pub text: String,
+    /// Keeps the base in fewer bits; as its files have it if left out.
+    pub quantize: Option<Quantisation>,
 }
 
 /// Asks for the vectors of texts.

@@ -1,8 +1,8 @@
 //! A classifier: from labelled texts to labels, and the label that nobody learned.
 
 use lorikeet_api::wire::{
-    DataImportRequest, ErrorCode, EvaluateRequest, PredictRequest, RunEventKind, RunRequest, RunStatus, SampleRequest,
-    ServeRequest, ServedKind, SettingValue, Task,
+    DataImportRequest, ErrorCode, EvaluateRequest, PredictRequest, Quantisation, RunEventKind, RunRequest, RunStatus,
+    SampleRequest, ServeRequest, ServedKind, SettingValue, Task,
 };
 use lorikeet_api::{App, Scope, data, runs, serving, trying};
 
@@ -66,9 +66,16 @@ fn a_classifier_learns_its_labels_and_gives_them() {
     )
     .unwrap();
     assert!(evaluation.accuracy.unwrap() > base && evaluation.perplexity.is_none());
-    let ask =
-        PredictRequest { model: request.model.clone(), adapter: Some(run.clone()), text: "How much is a lamp?".into() };
-    let told = trying::predict(&app, ask).unwrap();
+    let ask = PredictRequest {
+        model: request.model.clone(),
+        adapter: Some(run.clone()),
+        text: "How much is a lamp?".into(),
+        quantize: None,
+    };
+    let told = trying::predict(&app, ask.clone()).unwrap();
+    let narrow = trying::predict(&app, PredictRequest { quantize: Some(Quantisation::Q8_0), ..ask }).unwrap();
+    assert_ne!(narrow.probabilities, told.probabilities);
+    assert!(told.probabilities.iter().all(|(label, p)| (narrow.probabilities[label] - p).abs() < 0.1));
     assert_eq!(told.probabilities.keys().map(String::as_str).collect::<Vec<_>>(), ["complaint", "praise", "question"]);
     assert!((told.probabilities.values().sum::<f64>() - 1.0).abs() < 1e-6);
     let most = told.probabilities.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(label, _)| label.clone());
@@ -78,7 +85,7 @@ fn a_classifier_learns_its_labels_and_gives_them() {
     let served = serving::open(&app, &request).unwrap();
     let names = served.models();
     assert_eq!((names.len(), names[0].name.as_str(), names[0].kind), (1, run.as_str(), ServedKind::Classifier));
-    let ask = PredictRequest { model: run, adapter: None, text: "How much is a lamp?".into() };
+    let ask = PredictRequest { model: run, adapter: None, text: "How much is a lamp?".into(), quantize: None };
     assert_eq!(served.predict(ask).unwrap().probabilities, told.probabilities);
 }
 

@@ -118,6 +118,9 @@ pub struct PredictArgs {
     /// The text
     #[arg(long, value_name = "TEXT")]
     pub text: String,
+    /// Keep the base in fewer bits [default: as its files have it]
+    #[arg(long, value_name = "FORMAT")]
+    pub quantize: Option<Quantize>,
 }
 
 /// Flags of `embed`.

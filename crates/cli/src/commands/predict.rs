@@ -4,7 +4,7 @@ use lorikeet_api::wire::{PredictRequest, Prediction};
 
 use super::{Session, name_or_path};
 use crate::{
-    args::PredictArgs,
+    args::{PredictArgs, Quantize},
     failure::Failure,
     table::{Edge, Table},
     units,
@@ -16,6 +16,7 @@ pub fn run(session: &mut Session<'_>, args: PredictArgs) -> Result<(), Failure> 
         model: name_or_path(args.model)?,
         adapter: args.adapter.map(name_or_path).transpose()?,
         text: args.text,
+        quantize: args.quantize.map(Quantize::wanted),
     };
     let prediction = lorikeet_api::trying::predict(&session.app, request)?;
     session.printer.answer(&prediction, text)

@@ -1,5 +1,5 @@
 //! Products of a few rows with a weight, straight from the weight as it lies: what decoding does. Each row of the weight is
-//! read once for up to eight rows of `x`, widened in registers, and never written anywhere.
+//! read from memory once, widened in registers for up to four rows of `x` at a time, and never written anywhere.
 //!
 //! Every number of the result is the sum of sixteen lanes, each a chain of fused multiply-adds over the row in its order,
 //! added in halves. Widening is exact in every format, or rounds once as the formats' definition does. So the bits depend
@@ -9,13 +9,17 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod formats;
+#[cfg(target_arch = "x86_64")]
+mod low_rank;
 mod portable;
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Tensor, tensor::Data};
+use super::{Simd, Tensor, tensor::Data};
 use crate::{Precision, RowOrder};
 
 /// Rows up to which a product reads the weight as it lies instead of packing it for a product of many rows.
@@ -112,27 +116,44 @@ impl Columns {
 }
 
 /// `y (m, n) = alpha x (m, k) wᵀ`, by the thread that asks.
-pub fn few_rows_here(y: &mut [f32], alpha: f32, x: &[f32], w: Weight<'_>) {
-    columns_of(x, w, 0..w.n, Columns::new(y, alpha, false, x, w));
+pub fn few_rows_here(simd: Simd, y: &mut [f32], alpha: f32, x: &[f32], w: Weight<'_>) {
+    columns_of(simd, x, w, 0..w.n, Columns::new(y, alpha, false, x, w));
 }
 
 /// `y (m, n) = [y +] alpha x (m, k) wᵀ`.
-pub fn few_rows(y: &mut [f32], alpha: f32, accumulate: bool, x: &[f32], w: Weight<'_>) {
-    let columns = Columns::new(y, alpha, accumulate, x, w);
-    let rows_per_task = NUMBERS_PER_TASK.div_ceil(w.k).next_multiple_of(8);
-    if w.n <= rows_per_task {
-        return columns_of(x, w, 0..w.n, columns);
+pub fn few_rows(simd: Simd, y: &mut [f32], alpha: f32, accumulate: bool, x: &[f32], w: Weight<'_>) {
+    in_tasks(simd, x, &[(w, Columns::new(y, alpha, accumulate, x, w))]);
+}
+
+/// `y (m, n) = x (m, k) wᵀ` for each result with its weight, all of one `k`.
+pub fn few_rows_each<'a>(simd: Simd, x: &[f32], parts: impl Iterator<Item = (&'a mut [f32], Weight<'a>)>) {
+    in_tasks(simd, x, &parts.map(|(y, w)| (w, Columns::new(y, 1.0, false, x, w))).collect::<Vec<_>>());
+}
+
+/// All columns of several results, whose tasks follow each other: the work of several small products is shared like that of
+/// a large one.
+fn in_tasks(simd: Simd, x: &[f32], parts: &[(Weight<'_>, Columns)]) {
+    let rows_per_task = |w: Weight<'_>| NUMBERS_PER_TASK.div_ceil(w.k).next_multiple_of(8);
+    let tasks_of = |w: Weight<'_>| w.n.div_ceil(rows_per_task(w));
+    let n_numbers: usize = parts.iter().map(|(w, _)| w.n * w.k).sum();
+    if n_numbers <= NUMBERS_PER_TASK {
+        return parts.iter().for_each(|(w, columns)| columns_of(simd, x, *w, 0..w.n, *columns));
     }
-    (0..w.n.div_ceil(rows_per_task)).into_par_iter().for_each(|task| {
-        let from = task * rows_per_task;
-        columns_of(x, w, from..(from + rows_per_task).min(w.n), columns);
+    (0..parts.iter().map(|(w, _)| tasks_of(*w)).sum()).into_par_iter().for_each(|mut task| {
+        for (w, columns) in parts {
+            if task < tasks_of(*w) {
+                let from = task * rows_per_task(*w);
+                return columns_of(simd, x, *w, from..(from + rows_per_task(*w)).min(w.n), *columns);
+            }
+            task -= tasks_of(*w);
+        }
     });
 }
 
 /// The columns `range` of the result.
-fn columns_of(x: &[f32], w: Weight<'_>, range: Range<usize>, columns: Columns) {
+fn columns_of(simd: Simd, x: &[f32], w: Weight<'_>, range: Range<usize>, columns: Columns) {
     #[cfg(target_arch = "x86_64")]
-    if avx512::is_there() {
+    if simd >= Simd::Avx512 && avx512::is_there() {
         // SAFETY: the processor has the instructions; the sizes were compared in `few_rows` and in `Weight::of`, and the
         // columns in `range` belong to this task.
         return unsafe { avx512::columns_of(x, w, range, columns) };

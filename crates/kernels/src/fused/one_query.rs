@@ -8,6 +8,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::{
+    Simd,
     attention::Inputs,
     few_rows::{Weight, few_rows_here},
     rows,
@@ -36,7 +37,7 @@ struct Task<'a> {
 }
 
 /// Writes the output (N, H D) and the logarithms of the denominators (N, H) of the rows that are queries.
-pub fn forward(shape: AttentionShape, spans: &Spans, x: Inputs<'_>, out: &mut [f32], lse: &mut [f32]) {
+pub fn forward(simd: Simd, shape: AttentionShape, spans: &Spans, x: Inputs<'_>, out: &mut [f32], lse: &mut [f32]) {
     let group = shape.heads / shape.kv_heads;
     let (width, mut tasks) = (group * shape.head_dim, Vec::with_capacity(spans.queries.len() * shape.kv_heads));
     let parts = x.q.chunks_exact(width).zip(out.chunks_exact_mut(width)).zip(lse.chunks_exact_mut(group));
@@ -53,19 +54,19 @@ pub fn forward(shape: AttentionShape, spans: &Spans, x: Inputs<'_>, out: &mut [f
     let n_numbers = tasks.iter().map(|task| 2 * task.keys.len() * shape.head_dim).sum::<usize>();
     let per_task = tasks.len().div_ceil((n_numbers / NUMBERS_PER_TASK).max(1));
     if per_task >= tasks.len() {
-        tasks.iter_mut().for_each(|task| one(shape, task, x));
+        tasks.iter_mut().for_each(|task| one(simd, shape, task, x));
     } else {
-        tasks.par_chunks_mut(per_task).for_each(|tasks| tasks.iter_mut().for_each(|task| one(shape, task, x)));
+        tasks.par_chunks_mut(per_task).for_each(|tasks| tasks.iter_mut().for_each(|task| one(simd, shape, task, x)));
     }
 }
 
-fn one(shape: AttentionShape, task: &mut Task<'_>, x: Inputs<'_>) {
+fn one(simd: Simd, shape: AttentionShape, task: &mut Task<'_>, x: Inputs<'_>) {
     let (d, stride, n_keys) = (shape.head_dim, shape.kv_heads * shape.head_dim, task.keys.len());
     let at = task.keys.start * stride + task.kv_head * d;
     let (keys, values) = (x.k.get(at..).unwrap_or_default(), x.v.get(at..).unwrap_or_default());
     let mut p = vec![0.0; task.lse.len() * n_keys];
     let Some(keys) = Weight::strided(keys, n_keys, d, stride) else { return };
-    few_rows_here(&mut p, shape.scale, task.q, keys);
+    few_rows_here(simd, &mut p, shape.scale, task.q, keys);
     for ((p, out), lse) in p.chunks_exact_mut(n_keys).zip(task.out.chunks_exact_mut(d)).zip(task.lse.iter_mut()) {
         if let Some(cap) = shape.softcap {
             rows::softcap(p, cap);

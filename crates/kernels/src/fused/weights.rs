@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{
     Fused,
-    few_rows::{FEW_ROWS, Weight, few_rows},
+    few_rows::{FEW_ROWS, Weight, few_rows, few_rows_each},
     micro::COLS,
     panels::{Kept, Right, Source, to_words},
     pool::Buffer,
@@ -21,14 +21,30 @@ impl Fused {
     /// `y = [y +] alpha x wᵀ`.
     pub(super) fn nt(&self, y: &mut [f32], alpha: f32, accumulate: bool, x: &Tensor, w: &Tensor) -> Result<()> {
         let numbers = x.read("matmul_nt")?;
-        let is_few = x.rows <= FEW_ROWS && x.cols > 0 && self.kept(w) == Kept::Whole;
-        if let Some(weight) = Weight::of(w).filter(|_| is_few) {
-            few_rows(y, alpha, accumulate, numbers, weight);
+        if let Some(weight) = self.few(x, w) {
+            few_rows(self.simd, y, alpha, accumulate, numbers, weight);
             return Ok(());
         }
         let out = Output { alpha, accumulate, ..Output::new(x.rows, w.rows) };
         self.with_weight(out, y, (numbers, x.cols), (w, true));
         Ok(())
+    }
+
+    /// The weight for a product with few rows, where `x` has few and nothing is rounded.
+    fn few<'w>(&self, x: &Tensor, w: &'w Tensor) -> Option<Weight<'w>> {
+        Weight::of(w).filter(|_| x.rows <= FEW_ROWS && self.kept(w) == Kept::Whole)
+    }
+
+    /// `x wᵀ` for each weight, few rows of `x` in one go.
+    pub(super) fn nt_each(&self, x: &Tensor, weights: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let numbers = x.read("matmul_nt_each")?;
+        let mut results: Vec<Buffer> = weights.iter().map(|w| self.take(x.rows, w.rows)).collect();
+        let few: Option<Vec<Weight<'_>>> = weights.iter().map(|w| self.few(x, w)).collect();
+        match few {
+            Some(few) => few_rows_each(self.simd, numbers, results.iter_mut().map(|y| &mut **y).zip(few)),
+            None => results.iter_mut().zip(weights).try_for_each(|(y, w)| self.nt(y, 1.0, false, x, w))?,
+        }
+        Ok(results.into_iter().zip(weights).map(|(y, w)| Tensor::owned(y, x.rows, w.rows)).collect())
     }
 
     /// `y = [y +] alpha x w`.

@@ -12,7 +12,13 @@ use crate::{
 const SIZES: [(usize, usize, usize); 8] =
     [(0, 8, 8), (1, 5, 3), (1, 130, 100), (3, 17, 33), (4, 16, 64), (5, 40, 7), (65, 24, 50), (130, 70, 129)];
 
-on_every_backend!(nt_equals_the_formula, nn_equals_the_formula, sums_keep_what_was_there, gradients_are_slopes);
+on_every_backend!(
+    nt_equals_the_formula,
+    products_of_one_input_equal_single_ones,
+    nn_equals_the_formula,
+    sums_keep_what_was_there,
+    gradients_are_slopes
+);
 
 fn nt_equals_the_formula<B: Backend>(b: &B) {
     for (n, k, m) in SIZES {
@@ -20,6 +26,20 @@ fn nt_equals_the_formula<B: Backend>(b: &B) {
         let y = b.matmul_nt(&x.upload(b), &w.upload(b)).unwrap();
         assert_close(b, "nt", &y, &reference::matmul_nt(&x, &w), 2e-5);
     }
+}
+
+fn products_of_one_input_equal_single_ones<B: Backend>(b: &B) {
+    for n in [0, 1, 3, 9, 40] {
+        let x = Matrix::random(1, n, 48).upload(b);
+        let weights = [1, 700, 8, 33].map(|m| Matrix::random(m, m as usize, 48).upload(b));
+        let together = b.matmul_nt_each(&x, &weights.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(together.len(), weights.len());
+        for (found, w) in together.iter().zip(&weights) {
+            let expected = Matrix::download(b, &b.matmul_nt(&x, w).unwrap());
+            assert_close(b, "each", found, &expected, 0.0);
+        }
+    }
+    assert!(b.matmul_nt_each(&b.zeros(2, 48).unwrap(), &[]).unwrap().is_empty());
 }
 
 fn nn_equals_the_formula<B: Backend>(b: &B) {

@@ -29,6 +29,7 @@ fn refused<T>(result: Result<T>) {
 fn products_of_unequal_sizes_are_refused<B: Backend>(b: &B) {
     let z = |rows, cols| b.zeros(rows, cols).unwrap();
     refused(b.matmul_nt(&z(2, 3), &z(4, 5)));
+    refused(b.matmul_nt_each(&z(2, 3), &[&z(4, 3), &z(4, 5)]));
     refused(b.matmul_nn(&z(2, 3), &z(4, 3)));
     refused(b.add_matmul_nt(&mut z(2, 5), 1.0, &z(2, 3), &z(4, 3)));
     refused(b.add_matmul_nn(&mut z(3, 4), 1.0, &z(2, 3), &z(3, 4)));

@@ -24,7 +24,7 @@ fn by(path: unsafe fn(&[f32], Weight<'_>, Range<usize>, Columns), x: &[f32], m: 
     y.into_iter().map(f32::to_bits).collect()
 }
 
-const SIZES: [(usize, usize); 6] = [(1, 16), (3, 37), (6, 1), (5, 256), (12, 576), (13, 768)];
+const SIZES: [(usize, usize); 8] = [(37, 8), (64, 16), (1, 16), (3, 37), (6, 1), (5, 256), (12, 576), (13, 768)];
 
 #[test]
 fn every_path_gives_the_bits_of_the_product_with_the_widened_weight() {
@@ -60,7 +60,7 @@ fn products_are_sums_of_products() {
     for (n, k) in SIZES {
         let (x, w) = (numbers(1, 3 * k), numbers(2, n * k));
         let mut y = vec![0.0; 3 * n];
-        few_rows(&mut y, 1.0, false, &x, Weight::of(&backend.upload(w.clone(), n, k).unwrap()).unwrap());
+        few_rows(Simd::best(), &mut y, 1.0, false, &x, Weight::of(&backend.upload(w.clone(), n, k).unwrap()).unwrap());
         let bound = k as f64 * (k as f64 / 16.0 + 4.0) / f64::from(1 << 24);
         for (i, found) in y.iter().enumerate() {
             let (x, w) = (&x[i / n * k..], &w[i % n * k..]);
@@ -80,7 +80,7 @@ fn neither_threads_nor_rows_computed_together_change_the_bits() {
             let backend = Fused::new(threads).unwrap();
             let mut y = vec![0.0; rows.len() / k * n];
             let w = backend.weight(&stored).unwrap();
-            backend.run(|| few_rows(&mut y, 1.0, false, rows, Weight::of(&w).unwrap()));
+            backend.run(|| few_rows(Simd::best(), &mut y, 1.0, false, rows, Weight::of(&w).unwrap()));
             y.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
         };
         let together = run(1, &x);
