@@ -1,25 +1,12 @@
-//! `cargo xtask interop`: what Lorikeet writes, loaded by the programs it is written for. Sets up a Python environment of its own
-//! below the cache; the comparisons are `tests/interop/interop.py`'s.
+//! `cargo xtask interop`: what Lorikeet writes, loaded by the programs it is written for. The comparisons are `tests/interop/interop.py`'s.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::house;
-use crate::process::{cargo, program, run, succeeds};
-use crate::say;
-
-/// What the comparisons import, by package and module.
-const PACKAGES: [(&str, &str); 7] = [
-    ("torch", "torch"),
-    ("transformers", "transformers"),
-    ("peft", "peft"),
-    ("safetensors", "safetensors"),
-    ("numpy", "numpy"),
-    ("gguf", "gguf"),
-    // Built from source, which takes some minutes and a C++ compiler.
-    ("llama-cpp-python", "llama_cpp"),
-];
+use crate::process::{cargo, program, run};
+use crate::python;
 
 /// What may be said.
 #[derive(Debug, clap::Args)]
@@ -42,7 +29,7 @@ pub struct Options {
 pub fn run_interop(options: &Options) -> Result<bool> {
     let python = match &options.python {
         Some(python) => python.clone(),
-        None => environment()?,
+        None => python::environment()?,
     };
     run(cargo().args(["build", "--package", "lorikeet-cli"]))?;
     let work = house::target()?.join("interop");
@@ -56,28 +43,4 @@ pub fn run_interop(options: &Options) -> Result<bool> {
         compare.arg("--shared").arg(shared);
     }
     Ok(run(&mut compare).is_ok())
-}
-
-/// The environment's Python, with every package.
-fn environment() -> Result<PathBuf> {
-    let folder = house::cache()?.join("interop");
-    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    if !python.is_file() {
-        run(program("python3").args(["-m", "venv"]).arg(&folder))?;
-    }
-    let missing: Vec<&str> =
-        PACKAGES.into_iter().filter(|(_, module)| !has(&python, module)).map(|(package, _)| package).collect();
-    if missing.is_empty() {
-        say::line(&format!("all {} packages are there: {}", PACKAGES.len(), folder.display()))?;
-    } else {
-        say::line(&format!("installing: {}", missing.join(" ")))?;
-        run(program(&python).args(["-m", "pip", "install", "--quiet"]).args(missing))?;
-    }
-    Ok(python)
-}
-
-/// Whether a module can be found, without running it.
-fn has(python: &Path, module: &str) -> bool {
-    let ask = format!("import importlib.util, sys; sys.exit(importlib.util.find_spec('{module}') is None)");
-    succeeds(program(python).args(["-c", &ask]))
 }

@@ -7,12 +7,14 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod app;
+mod bench;
 mod demo;
 mod fuzz;
 mod generated;
 mod house;
 mod interop;
 mod process;
+mod python;
 mod say;
 mod setup;
 mod starter;
@@ -40,6 +42,8 @@ enum Command {
     App,
     /// Load what Lorikeet writes in PEFT, transformers and llama.cpp, and compare.
     Interop(interop::Options),
+    /// Measure Lorikeet beside PyTorch, PEFT, llama.cpp and datasets, in turns, and write docs/benchmarks.md.
+    Bench(bench::Options),
     /// Hold the repository against the rules of the house.
     Tidy,
     /// Write ui/src/bindings.ts from the list of commands.
@@ -70,6 +74,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Test(options) => return test::run_tests(&options),
         Command::Fuzz(options) => fuzz::run_fuzz(&options)?,
         Command::Interop(options) => return interop::run_interop(&options),
+        Command::Bench(options) => bench::run_bench(&options)?,
         Command::App => app::run_app()?,
         Command::Tidy => tidy::run()?,
         Command::Bindings => generated::bindings()?,

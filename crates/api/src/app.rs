@@ -189,12 +189,6 @@ pub(crate) fn disk_available(path: &Path) -> Option<u64> {
     holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).map(|disk| disk.available_space())
 }
 
-/// Memory that is free now.
-pub(crate) fn memory_available() -> u64 {
-    let kinds = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
-    System::new_with_specifics(kinds).map_or(0, |system| system.available_memory())
-}
-
 /// Body of `app_activity`.
 pub fn activity(app: &App, _: Nothing) -> Result<Activity, ApiError> {
     let runs = app.registry().runs();

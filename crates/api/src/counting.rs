@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use lorikeet_data::{Dataset, Error, Kind, LossOn, PrepareOptions, Prepared, Statistics, Task, Tokenizer, prepare};
+use lorikeet_jobs::train::BatchSize;
 use lorikeet_models::ModelConfig;
 
 use crate::wire::{ApiError, LengthStatistics};
@@ -19,6 +20,8 @@ const MOST_KEPT: usize = 32;
 const MOST_TOKENIZERS: usize = 4;
 /// Bins of the histogram, about.
 const BINS: u64 = 24;
+/// Longest examples that are kept: no batch has more.
+const MOST_LONGEST: usize = 4096;
 /// A length no example has: nothing is cut.
 const UNCUT: usize = 1 << 40;
 
@@ -35,8 +38,8 @@ pub(crate) struct Counted {
     pub n_truncated: u64,
     pub n_dropped: u64,
     pub n_end_trained: u64,
-    /// The longest sequence after cutting.
-    pub longest: u64,
+    /// The longest examples after cutting, longest first: tokens of each one's sequences, and supervised ones of them.
+    pub longest: Vec<(Vec<usize>, usize)>,
     /// Lengths before cutting.
     pub lengths: LengthStatistics,
 }
@@ -132,8 +135,12 @@ fn count(
     let options = |length| PrepareOptions { loss_on, ..PrepareOptions::new(task, length) };
     let prepared = |length| prepare(dataset, &rows, tokenizer, &options(length), None, &mut |_| {});
     let whole = prepared(UNCUT)?;
+    let mut longest = Vec::new();
     let cut = match prepared(max_length) {
-        Ok(cut) => cut.statistics().clone(),
+        Ok(cut) => {
+            longest = longest_of(&cut);
+            cut.statistics().clone()
+        }
         // Cut so short that nothing is left: every row is cut and dropped.
         Err(Error::NothingToTrain { n_rows, n_dropped, .. }) => {
             Statistics { n_rows, n_dropped, n_truncated: n_dropped, ..Statistics::default() }
@@ -150,9 +157,17 @@ fn count(
         n_truncated: statistics.n_truncated as u64,
         n_dropped: statistics.n_dropped as u64,
         n_end_trained: statistics.n_end_trained as u64,
-        longest: statistics.lengths.max as u64,
+        longest,
         lengths: lengths(&whole),
     })
+}
+
+fn longest_of(cut: &Prepared) -> Vec<(Vec<usize>, usize)> {
+    let size = |at: u32| {
+        let batch = BatchSize::of(&cut.batch(&[at]));
+        (batch.sequences, batch.n_supervised)
+    };
+    cut.longest(MOST_LONGEST).into_iter().map(size).collect()
 }
 
 fn lengths(whole: &Prepared) -> LengthStatistics {

@@ -1,14 +1,12 @@
 //! What a run will do and cost, before it starts. Every number rests on something: counts on the examples, memory on the
 //! model's sizes, time on earlier runs of the same model on this computer; what rests on nothing is `null`.
 //!
-//! Memory, in bytes, is weights as stored, plus what moves times 16 (value, gradient, two moments; 32-bit each), plus the
-//! longest batch: per token and block 4 × (8 C + 3 I) for what a backward needs, with width C and inner width I; with
-//! recomputation only C per block and one block in full; plus 4 × V per supervised token, at most 512 at a time, for the
-//! head. The constants are those of the fused back end.
+//! Memory is what the program holds now, its tokens and tokenizer to come, and what training itself counts by running its own
+//! code over sizes (`train::memory`).
 
 use lorikeet_data::{SplitShares, split};
-use lorikeet_jobs::train::{Plan, RecomputeChoice};
-use lorikeet_models::Architecture;
+use lorikeet_jobs::train::{BatchSize, Footprint, Needs, Plan, Scale, Settings};
+use lorikeet_jobs::{memory_available_bytes, memory_bytes};
 use lorikeet_registry::{RunFilter, RunStatus};
 
 use crate::compatibility::{Kind, loads_in};
@@ -16,15 +14,12 @@ use crate::counting::{Counted, limit};
 use crate::models::Measured;
 use crate::wanted::Wanted;
 use crate::wire::{
-    ApiError, DatasetKind, EstimateNote, MemoryEstimate, Mend, Method, NoteLevel, RunEstimate, RunRequest,
-    SettingValue, Task,
+    ApiError, EstimateNote, MemoryEstimate, Mend, Method, NoteLevel, RunEstimate, RunRequest, SettingValue, Task,
 };
-use crate::{App, data, settings};
+use crate::{App, settings};
 
-/// Memory of the program itself.
-const PROGRAM_BYTES: u64 = 48 << 20;
-/// Supervised tokens whose logits exist at once.
-const HEAD_ROWS: u64 = 512;
+/// Bytes of a prepared token: its id, and whether it is learned.
+const TOKEN_BYTES: u64 = 5;
 /// A check has no backward, which is about two thirds of a step.
 const CHECK_SHARE: f64 = 1.0 / 3.0;
 
@@ -44,13 +39,13 @@ pub(crate) fn of(app: &App, wanted: &Wanted, request: &RunRequest) -> Result<Run
     let passes = plan.settings.epochs;
     let share = n_examples as f64 / counted.all.n_examples.max(1) as f64;
     let n_tokens = (counted.all.n_tokens as f64 * share * passes) as u64;
-    let n_trainable = trainable(wanted, plan.settings.target_modules.as_deref().unwrap_or_default());
+    let n_trainable = n_trainable(wanted, &plan.settings)?;
     let measured = Measured::of(app, &wanted.model.id)?;
     let checks = plan.evaluate_every.map_or(0, |every| plan.n_steps / every + 1) as f64;
     let check_tokens = counted.validation_tokens() as f64 * checks;
     let training_seconds = measured.tokens_per_s.map(|speed| n_tokens as f64 / speed.max(1e-9));
     let evaluating_seconds = measured.tokens_per_s.map(|speed| check_tokens * CHECK_SHARE / speed.max(1e-9));
-    let memory = memory(wanted, &counted.all, n_trainable);
+    let memory = Memory::of(wanted, &counted)?;
     let checkpoint_bytes = n_trainable * 12;
     let n_checkpoints = (wanted.settings.keep_checkpoints + 1).min(plan.n_steps / plan.save_every.max(1) + 1);
     let adapter_bytes = n_trainable * 4;
@@ -71,12 +66,12 @@ pub(crate) fn of(app: &App, wanted: &Wanted, request: &RunRequest) -> Result<Run
         evaluating_seconds,
         tokens_per_s: measured.tokens_per_s,
         basis: basis(measured.n_runs),
-        memory,
+        memory: memory.told(),
         disk_bytes: checkpoint_bytes * n_checkpoints + adapter_bytes,
         n_checkpoints,
         adapter_bytes,
         loads_in: loads_in(result_kind(wanted)),
-        notes: notes(wanted, &counted, &memory),
+        notes: notes(wanted, &counted, &memory)?,
         settings: settings::values(&serde_json::to_value(plan.settings.to_values()).unwrap_or_default()),
         n_queued: app.registry().runs().count(&queued)?,
     })
@@ -147,53 +142,94 @@ impl Parts {
 }
 
 /// Numbers that move.
-fn trainable(wanted: &Wanted, names: &[String]) -> u64 {
+fn n_trainable(wanted: &Wanted, settings: &Settings) -> Result<u64, ApiError> {
     if wanted.method == Method::Full {
-        return wanted.model.n_parameters;
+        return Ok(wanted.model.n_parameters);
     }
-    let (maps, n_blocks) = wanted.config.linears();
-    let ends = |path: &str, name: &str| path.strip_suffix(name).is_some_and(|b| b.is_empty() || b.ends_with('.'));
-    let covers = |map: &str| names.iter().any(|n| n == "all-linear" || ends(map, n) || ends(n, map));
-    let s = &wanted.settings;
-    let rank = |map: &str| s.rank_pattern.0.iter().find(|(n, _)| ends(map, n)).map_or(s.rank, |(_, r)| *r as u64);
-    let of = |(name, rows, cols): &(&str, usize, usize)| {
-        (rows + cols) as u64 * rank(name) + if s.dora { *rows as u64 } else { 0 }
-    };
-    let per_block: u64 = maps.iter().filter(|(name, ..)| covers(name)).map(of).sum();
-    let head = wanted.n_labels().map_or(0, |labels| wanted.config.n_head_parameters(labels));
-    per_block * n_blocks as u64 + head as u64
+    let scale = Scale::new(&wanted.folder, settings, settings::moves(wanted.method), wanted.n_labels());
+    // What cannot be put together is said in a note.
+    Ok(scale.map_or(0, |scale| scale.n_trainable() as u64))
 }
 
-fn memory(wanted: &Wanted, counted: &Counted, n_trainable: u64) -> MemoryEstimate {
-    let (width, inner, blocks) = match &wanted.config.architecture {
-        Architecture::Decoder(d) => (d.width, d.inner, d.layers.len()),
-        Architecture::Encoder(e) => (e.width, e.inner, e.layers * e.group_layers),
-    };
-    let n_logits = wanted.n_labels().unwrap_or(wanted.config.vocabulary());
-    let (width, inner, blocks) = (width as u64, inner as u64, blocks as u64);
-    // A place of a batch holds a pack, or one sequence, or the two answers of a pair.
-    let n_sequences = if data::kind_of(&wanted.data) == DatasetKind::Preference { 2 } else { 1 };
-    let place = if wanted.settings.packing { wanted.settings.max_length } else { counted.longest * n_sequences };
-    let tokens = wanted.settings.batch_size * place;
-    let block = 8 * width + 3 * inner;
-    let kept = match wanted.settings.recompute {
-        RecomputeChoice::Never => blocks * block,
-        RecomputeChoice::Blocks => blocks * width + block,
-    };
-    let head = tokens.min(HEAD_ROWS) * n_logits as u64 * 2;
-    let base_bytes = if wanted.method == Method::Full { 0 } else { base_bytes(wanted) } + PROGRAM_BYTES;
-    let (trainable_bytes, batch_bytes) = (n_trainable * 16, 4 * (tokens * kept + head));
-    MemoryEstimate {
-        total_bytes: base_bytes + trainable_bytes + batch_bytes,
-        base_bytes,
-        trainable_bytes,
-        batch_bytes,
-        available_bytes: crate::app::memory_available(),
+/// What a run will hold, and may hold.
+struct Memory<'a> {
+    needs: Needs<'a>,
+    /// Why it cannot be known, or what the run holds besides the process.
+    footprint: Result<Footprint, String>,
+    available_bytes: u64,
+    /// What the process may hold in all; `None` where the system does not tell and nobody has set it.
+    budget_bytes: Option<u64>,
+}
+
+impl<'a> Memory<'a> {
+    fn of(wanted: &'a Wanted, counted: &Parts) -> Result<Memory<'a>, ApiError> {
+        let (now, available_bytes) = (memory_bytes(), memory_available_bytes());
+        let limit = wanted.settings.memory_limit.map(|gigabytes| (gigabytes * 1e9) as u64);
+        let budget_bytes = limit.or((available_bytes > 0).then_some(now + available_bytes));
+        let n_tokens = counted.all.n_tokens + counted.validation_tokens();
+        let needs = Needs {
+            folder: &wanted.folder,
+            settings: &wanted.settings,
+            method: settings::moves(wanted.method),
+            labels: wanted.n_labels(),
+            batch: longest_batch(wanted, &counted.all),
+            held_bytes: now + n_tokens * TOKEN_BYTES,
+        };
+        let footprint = needs.within(budget_bytes).map(|(_, footprint)| footprint).map_err(|e| e.to_string());
+        Ok(Memory { needs, footprint, available_bytes, budget_bytes })
+    }
+
+    fn told(&self) -> MemoryEstimate {
+        let Footprint { base_bytes, trained_bytes, batch_bytes } = self.footprint.clone().unwrap_or_default();
+        let base_bytes = self.needs.held_bytes + base_bytes;
+        MemoryEstimate {
+            total_bytes: base_bytes + trained_bytes + batch_bytes,
+            base_bytes,
+            trainable_bytes: trained_bytes,
+            batch_bytes,
+            available_bytes: self.available_bytes,
+        }
+    }
+
+    /// What stands in the way, and what would clear it.
+    fn notes(&self) -> Result<Vec<EstimateNote>, ApiError> {
+        let refused = |text: String| EstimateNote { level: NoteLevel::Refused, text, mend: None };
+        if let Err(reason) = &self.footprint {
+            return Ok(vec![refused(format!("This cannot be put together: {reason}."))]);
+        }
+        let needed = self.told().total_bytes;
+        let Some(budget) = self.budget_bytes.filter(|budget| needed > *budget) else { return Ok(Vec::new()) };
+        let (needs, may) = (gigabytes(needed), gigabytes(budget));
+        let mut notes = vec![refused(format!("This needs about {needs}, and the program may hold {may}."))];
+        for way in self.needs.ways(budget)? {
+            let settings = way.settings.iter().map(|(name, v)| (name.clone(), settings::value(v))).collect();
+            let mend = Some(Mend { label: way.label, settings });
+            let text = format!("It would need {}:", gigabytes(way.needed_bytes));
+            notes.push(EstimateNote { level: NoteLevel::Warning, text, mend });
+        }
+        Ok(notes)
     }
 }
 
-fn notes(wanted: &Wanted, counted: &Parts, memory: &MemoryEstimate) -> Vec<EstimateNote> {
-    let mut found = Vec::new();
+/// The batch that needs the most: the longest examples together, or packs that are all full.
+fn longest_batch(wanted: &Wanted, counted: &Counted) -> BatchSize {
+    let n = wanted.settings.batch_size as usize;
+    if wanted.settings.packing {
+        let (length, share) =
+            (wanted.settings.max_length as usize, counted.n_trained as f64 / counted.n_tokens.max(1) as f64);
+        return BatchSize { sequences: vec![length; n], n_supervised: ((n * length) as f64 * share) as usize };
+    }
+    let longest = counted.longest.iter().take(n);
+    let mut batch = BatchSize::default();
+    for (sequences, n_supervised) in longest {
+        batch.sequences.extend(sequences);
+        batch.n_supervised += n_supervised;
+    }
+    batch
+}
+
+fn notes(wanted: &Wanted, counted: &Parts, memory: &Memory<'_>) -> Result<Vec<EstimateNote>, ApiError> {
+    let mut found = memory.notes()?;
     let mut note = |level, text: String, mend| found.push(EstimateNote { level, text, mend });
     if let Some(refusal) = wanted.refusal() {
         note(NoteLevel::Refused, refusal.message, None);
@@ -201,12 +237,6 @@ fn notes(wanted: &Wanted, counted: &Parts, memory: &MemoryEstimate) -> Vec<Estim
     let all = &counted.all;
     if all.n_trained == 0 {
         note(NoteLevel::Refused, "No token of these examples would be learned.".to_owned(), None);
-    }
-    if memory.available_bytes > 0 && memory.total_bytes > memory.available_bytes {
-        let half = (wanted.settings.batch_size / 2).max(1);
-        let mend = mend(format!("Use a batch of {half}"), "batch_size", half);
-        let (needs, free) = (gigabytes(memory.total_bytes), gigabytes(memory.available_bytes));
-        note(NoteLevel::Warning, format!("This needs about {needs}, and {free} is free."), Some(mend));
     }
     if all.n_truncated > 0 {
         let share = 100.0 * all.n_truncated as f64 / all.n_rows.max(1) as f64;
@@ -243,18 +273,13 @@ fn notes(wanted: &Wanted, counted: &Parts, memory: &MemoryEstimate) -> Vec<Estim
         NoteLevel::Good => 2,
         NoteLevel::Information => 3,
     });
-    found
+    Ok(found)
 }
 
 fn mend(label: String, setting: &str, value: u64) -> Mend {
-    Mend { label, setting: setting.to_owned(), value: SettingValue::Integer(value as i64) }
+    Mend { label, settings: [(setting.to_owned(), SettingValue::Integer(value as i64))].into() }
 }
 
 fn gigabytes(bytes: u64) -> String {
-    format!("{:.1} GB", bytes as f64 / 1e9)
-}
-/// Bytes of a frozen base in memory.
-fn base_bytes(wanted: &Wanted) -> u64 {
-    let (n_parameters, n_bytes) = (wanted.model.n_parameters, wanted.model.n_bytes);
-    wanted.settings.quantize.wanted().map_or(n_bytes, |quantise| quantise.n_bytes(n_parameters, n_bytes))
+    format!("{:.2} GB", bytes as f64 / 1e9)
 }

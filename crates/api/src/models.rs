@@ -42,6 +42,14 @@ pub fn add(app: &App, request: ModelAddRequest) -> Result<ModelSummary, ApiError
     summary(app, &app.library.register(&folder, &name)?)
 }
 
+/// The folder a model lies in, for a door that hands it to something else than a command.
+///
+/// # Errors
+/// Where there is no such model.
+pub fn folder(app: &App, request: &ModelRequest) -> Result<std::path::PathBuf, ApiError> {
+    Ok(app.library.find_model(&request.model)?.folder)
+}
+
 /// Body of `model_inspect`.
 pub fn inspect(app: &App, request: ModelRequest) -> Result<ModelDetails, ApiError> {
     let found = app.library.find_model(&request.model)?;

@@ -1,5 +1,6 @@
 //! The words of the command line: sub-commands and flags, with the help a stranger reads. Knows nothing of what they do.
 
+mod bench;
 mod data;
 mod export;
 mod models;
@@ -11,6 +12,7 @@ mod using;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use bench::BenchArgs;
 pub use data::DataCommand;
 pub use export::ExportArgs;
 pub use models::ModelsCommand;
@@ -72,6 +74,8 @@ pub enum Command {
     /// See the base models, register folders, bring models from a hub
     #[command(subcommand, alias = "model")]
     Models(ModelsCommand),
+    /// Say how fast this computer is
+    Bench(BenchArgs),
     /// Say what Lorikeet runs on, where it keeps things, and what is missing
     Doctor,
     /// Print completions for a shell

@@ -1,5 +1,6 @@
 //! What each sub-command asks of `lorikeet_api` and how the answer looks to a person.
 
+mod bench;
 mod completions;
 mod data;
 mod doctor;
@@ -40,6 +41,7 @@ pub fn run(command: Command, printer: &mut Printer) -> Result<(), Failure> {
     let open = |printer| Ok::<_, Failure>(Session { app: App::open(None)?, printer, interrupt: Interrupt::listen()? });
     match command {
         Command::Completions { shell } => completions::print(shell, printer),
+        Command::Bench(args) => bench::run(args, printer),
         Command::Doctor => doctor::report(printer),
         Command::Data(command) => data::run(&mut open(printer)?, command),
         Command::Train(args) => train::run(&mut open(printer)?, *args),

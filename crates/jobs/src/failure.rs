@@ -93,7 +93,7 @@ impl Failure {
 }
 
 /// What needs less memory.
-const LESS_MEMORY: &str = "use a smaller `batch_size`, a shorter `max_length`, or set `recompute` to `blocks`";
+const LESS_MEMORY: &str = "use a smaller `batch_size`, a shorter `max_length`, or set `recompute` to `on`";
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -225,6 +225,9 @@ impl From<TrainError> for Failure {
             TrainError::NothingToLearn { .. } => Failure::new(codes::NOTHING_TO_TRAIN, message),
             TrainError::Diverged { .. } => Failure::new(codes::DIVERGED, message)
                 .with_hint("resume after lowering `learning_rate` in a new run; the last checkpoint is kept"),
+            TrainError::Memory { .. } => Failure::new(codes::OUT_OF_MEMORY, message).with_hint(
+                "change the settings named, or set `memory_limit` to more where other programs can make room",
+            ),
             TrainError::Checkpoint { .. } => Failure::new(codes::WRONG_STATE, message),
             TrainError::Io { source, .. } => Failure::io(message, &source),
         }

@@ -30,6 +30,8 @@ pub use figures::Figures;
 pub use follow::recorded_since;
 pub use jobs::Jobs;
 pub use lorikeet_train as train;
-pub use process::{memory_bytes, this_process};
+pub use process::{
+    cpu_seconds, memory_available_bytes, memory_budget_bytes, memory_bytes, peak_memory_bytes, this_process,
+};
 pub use runner::{InProcess, JobSpec, Link, RunSource, Runner};
 pub use worker::{INTERRUPTED, Scope};

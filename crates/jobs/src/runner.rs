@@ -8,7 +8,7 @@ use lorikeet_registry::RunRow;
 use lorikeet_train::{Control, Event, Method, Observer, Outcome, Settings, TrainJob, train};
 
 use crate::device::{Place, Work, compute, threads_or_all};
-use crate::{Failure, memory_bytes};
+use crate::{Failure, memory_budget_bytes, memory_bytes};
 
 /// Everything a run needs, without anything open: it could be sent to another process.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,41 +95,46 @@ impl Runner for InProcess {
             initial_adapter: job.settings.adapter.as_ref().map(PathBuf::from),
             started_unix_s: job.started_unix_s,
         };
-        compute(
-            place,
-            threads_or_all(job.settings.threads),
-            job.settings.precision,
-            Training { job: &train_job, link },
-        )?
+        let heard = Heard { link, place };
+        let (threads, precision) = (threads_or_all(job.settings.threads), job.settings.precision);
+        compute(place, threads, precision, Training { job: &train_job, heard })?
     }
 }
 
 struct Training<'a> {
     job: &'a TrainJob,
-    link: &'a mut dyn Link,
+    heard: Heard<'a>,
 }
 
 impl Work for Training<'_> {
     type Output = Result<Outcome, Failure>;
 
-    fn on<B: Backend + Clone + 'static>(self, backend: B) -> Self::Output {
-        Ok(train(&backend, self.job, &mut Heard(self.link))?)
+    fn on<B: Backend + Clone + 'static>(mut self, backend: B) -> Self::Output {
+        Ok(train(&backend, self.job, &mut self.heard)?)
     }
 }
 
 /// A link as training sees it.
-struct Heard<'a>(&'a mut dyn Link);
+struct Heard<'a> {
+    link: &'a mut dyn Link,
+    place: Place,
+}
 
 impl Observer for Heard<'_> {
     fn event(&mut self, event: Event) {
-        self.0.event(event);
+        self.link.event(event);
     }
 
     fn control(&mut self) -> Control {
-        self.0.control()
+        self.link.control()
     }
 
     fn memory_bytes(&mut self) -> u64 {
         memory_bytes()
+    }
+
+    /// What a graphics device holds is not this process's.
+    fn memory_budget_bytes(&mut self) -> Option<u64> {
+        (self.place == Place::Cpu).then(memory_budget_bytes).flatten()
     }
 }

@@ -93,6 +93,11 @@ impl Fused {
         self.pool.peak_bytes()
     }
 
+    /// Most bytes of buffers that were ever in use or kept for use at once; frozen weights are not counted.
+    pub fn held_buffer_bytes(&self) -> usize {
+        self.pool.held_bytes()
+    }
+
     fn take(&self, rows: usize, cols: usize) -> Buffer {
         self.pool.take(rows * cols)
     }

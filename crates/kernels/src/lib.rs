@@ -3,7 +3,7 @@
 //!
 //! A [`Backend`] is a short list of operations. [`Fused`] implements it for the CPU with pooled buffers, threads and
 //! SIMD; [`Composed`] writes each operation in candle tensor operations, so that it runs wherever candle does (CPU, CUDA,
-//! Metal). Blocks and their hand-written backwards are written once over the list, one crate up.
+//! Metal); [`Tally`] computes nothing and counts what would be held. Blocks and their hand-written backwards are written once over the list, one crate up.
 
 mod backend;
 pub mod composed;
@@ -14,6 +14,7 @@ mod objective;
 mod precision;
 mod quantise;
 pub mod random;
+mod tally;
 
 pub use backend::{Activation, AdamWStep, AttentionShape, Backend, Spans};
 pub use composed::Composed;
@@ -22,3 +23,4 @@ pub use fused::{Fused, Simd};
 pub use matrix::{HostMatrix, RowOrder};
 pub use objective::{Objective, RowLoss};
 pub use precision::Precision;
+pub use tally::Tally;

@@ -368,6 +368,14 @@ impl ModelConfig {
         }
     }
 
+    /// Blocks that are computed one after the other.
+    pub fn n_blocks(&self) -> usize {
+        match &self.architecture {
+            Architecture::Decoder(d) => d.layers.len(),
+            Architecture::Encoder(e) => e.layers * e.group_layers,
+        }
+    }
+
     /// Numbers of a classifier's head for `labels` classes, which are trained and saved with an adapter.
     pub fn n_head_parameters(&self, labels: usize) -> usize {
         match &self.architecture {

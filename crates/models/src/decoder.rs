@@ -193,7 +193,7 @@ impl<B: Backend> Decoder<B> {
         for (i, block) in self.blocks.iter().enumerate() {
             let (y, saved) = block.forward(ctx, &places, &x, None)?;
             if i >= lowest {
-                blocks.push(Trace { x, saved: (recompute == Recompute::Never).then_some(saved) });
+                blocks.push(Trace { x, saved: (!recompute.covers(i)).then_some(saved) });
             }
             x = y;
         }

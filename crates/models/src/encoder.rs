@@ -239,7 +239,7 @@ impl<B: Backend> Encoder<B> {
         for (i, block) in self.order.iter().enumerate() {
             let (y, saved) = self.blocks[*block].forward(ctx, &tokens.spans, &x)?;
             if i >= lowest {
-                blocks.push(Trace { x, saved: (recompute == Recompute::Never).then_some(saved) });
+                blocks.push(Trace { x, saved: (!recompute.covers(i)).then_some(saved) });
             }
             x = y;
         }

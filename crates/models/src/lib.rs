@@ -50,7 +50,7 @@ pub use lora::{LoraSpec, Matcher, Targets};
 pub use lorikeet_gguf::GgufError;
 pub use lorikeet_kernels::{
     Activation, AdamWStep, Backend, Composed, Fused, HostMatrix, KernelError, Objective, Precision, RowLoss, Spans,
-    random,
+    Tally, random,
 };
 pub use model::Model;
 pub use noise::Noise;

@@ -12,7 +12,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    AdapterConfig, Architecture, LoraSpec, Model, ModelError, ModelFiles, Result, Targets, Tokens,
+    AdapterConfig, AdapterFiles, Architecture, LoraSpec, Model, ModelError, ModelFiles, Result, Targets, Tokens,
     names::{DecoderNames, EncoderNames},
 };
 
@@ -81,19 +81,40 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    /// Compares the logits of this model with those of the base in `base` under the adapter in `folder`, on `probe`.
+    /// Compares the logits of this model with what they are when its adapter is read from `folder` again, on `probe`: that the
+    /// folder says the same adapter, for every module, and holds the same numbers. The base is not read a second time.
     ///
     /// # Errors
-    /// [`ModelError::Readback`] where they differ by more than float noise.
-    pub fn compare_with_adapter(&self, backend: B, base: &Path, folder: &Path, probe: &Tokens) -> Result<f32> {
-        let read = Self::open_quantised(backend, base, Some(folder), self.quantised())?;
+    /// [`ModelError::Readback`] where they differ by more than float noise, [`ModelError::AdapterMismatch`] where the folder
+    /// says another adapter.
+    pub fn compare_with_adapter(&mut self, folder: &Path, probe: &Tokens) -> Result<f32> {
+        let read = AdapterFiles::open(folder)?.over(self.config())?;
+        self.check_says_the_same(&read)?;
         let ours = self.backend().download(&self.logits(probe)?)?;
-        let theirs = read.backend().download(&read.logits(probe)?)?;
+        self.load_adapter(folder)?;
+        let theirs = self.backend().download(&self.logits(probe)?)?;
         let difference = ours.iter().zip(&theirs).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
         if ours.len() != theirs.len() || difference.is_nan() || difference > 1e-4 {
             return Err(ModelError::Readback { path: folder.to_owned(), difference });
         }
         Ok(difference)
+    }
+
+    /// Whether another reader of the adapter would put the same update on every module.
+    fn check_says_the_same(&self, read: &AdapterFiles) -> Result<()> {
+        let mismatch = |module: &str| ModelError::AdapterMismatch {
+            path: read.path.clone(),
+            reason: format!("its configuration says something else of `{module}`"),
+        };
+        let Some(own) = self.lora() else { return Err(mismatch("the model")) };
+        let (ours, theirs) = (own.matcher()?, read.config.lora.matcher()?);
+        for update in read.updates() {
+            let module = update.module;
+            if !theirs.covers(module) || ours.rank_and_scale(module) != theirs.rank_and_scale(module) {
+                return Err(mismatch(module));
+            }
+        }
+        if own.dora == read.config.lora.dora { Ok(()) } else { Err(mismatch("dora")) }
     }
 
     /// Writes the whole model, whose every weight is a parameter, with its configuration and the files that travel along.

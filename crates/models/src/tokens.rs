@@ -29,6 +29,18 @@ impl Tokens {
         Self { ids, positions, token_types, spans: Spans::from_starts(&starts) }
     }
 
+    /// The first `n` tokens; of a sequence that is cut its beginning stays.
+    pub fn first(mut self, n: usize) -> Self {
+        self.ids.truncate(n);
+        self.positions.truncate(n);
+        self.token_types.truncate(n);
+        for spans in [&mut self.spans.queries, &mut self.spans.keys] {
+            spans.iter_mut().for_each(|span| *span = span.start.min(n)..span.end.min(n));
+            spans.retain(|span| !span.is_empty());
+        }
+        self
+    }
+
     /// The row of each sequence's first token, S.
     pub(crate) fn firsts(&self) -> Vec<u32> {
         self.spans.queries.iter().map(|r| r.start as u32).collect()
@@ -91,4 +103,17 @@ pub enum Recompute {
     Never,
     /// Keep each block's input only and run its forward again (Chen et al., 2016): less memory, about a third more time.
     EveryBlock,
+    /// The same for so many of the lowest blocks.
+    Lowest(usize),
+}
+
+impl Recompute {
+    /// Whether block `i`, counted from the lowest, is computed again.
+    pub fn covers(self, i: usize) -> bool {
+        match self {
+            Recompute::Never => false,
+            Recompute::EveryBlock => true,
+            Recompute::Lowest(n) => i < n,
+        }
+    }
 }

@@ -54,6 +54,17 @@ pub enum TrainError {
         /// Rows that were read.
         n_rows: usize,
     },
+    /// The longest batch would not fit.
+    #[error("this run needs about {} at its longest batch, and the program may hold {}{}", gigabytes(*.needed_bytes),
+        gigabytes(*.budget_bytes), said(.ways))]
+    Memory {
+        /// What the process would hold at its most.
+        needed_bytes: u64,
+        /// What it may hold.
+        budget_bytes: u64,
+        /// What would make it fit, one sentence each.
+        ways: Vec<String>,
+    },
     /// The loss is no longer a number.
     #[error(
         "the loss became {loss} at step {step}; try a learning rate below {learning_rate:e}, and look at the rows of this step for damaged text"
@@ -84,6 +95,15 @@ pub enum TrainError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+/// Bytes as people say them.
+pub(crate) fn gigabytes(bytes: u64) -> String {
+    format!("{:.2} GB", bytes as f64 / 1e9)
+}
+
+fn said(ways: &[String]) -> String {
+    if ways.is_empty() { String::new() } else { format!("; what would fit: {}", ways.join("; ")) }
 }
 
 impl TrainError {

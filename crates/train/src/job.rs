@@ -91,6 +91,10 @@ pub trait Observer {
     fn control(&mut self) -> Control;
     /// Memory that the process holds now, in bytes.
     fn memory_bytes(&mut self) -> u64;
+    /// Memory that the process may hold, in bytes, where that is known.
+    fn memory_budget_bytes(&mut self) -> Option<u64> {
+        None
+    }
 }
 
 /// How a run ended.

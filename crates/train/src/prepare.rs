@@ -19,6 +19,8 @@ pub struct Examples {
     pub(crate) questions: Vec<samples::Question>,
     /// When the work began.
     pub(crate) since: Instant,
+    /// Bytes the process held with the examples, before the model.
+    pub(crate) held_bytes: u64,
 }
 
 /// Reads the examples and puts the model together; `None` where the run was cancelled meanwhile.
@@ -35,6 +37,7 @@ pub(crate) fn load<B: Backend + Clone>(
     let tokenizer = Tokenizer::open(&job.model_folder)?;
     tokenizer.check_fits(config.vocabulary())?;
     let Some(mut examples) = examples(job, &config, tokenizer, observer, since)? else { return Ok(None) };
+    examples.held_bytes = observer.memory_bytes();
     let model = build(backend, job, examples.train.labels())?;
     if job.task == Task::Causal {
         examples.questions = samples::questions(job, &examples, &config)?;
@@ -93,7 +96,7 @@ fn examples(
         return Err(TrainError::NothingToLearn { n_rows: rows.len() });
     }
     let cancelled = observer.control() == Control::Cancel;
-    Ok((!cancelled).then(|| Examples { train, validation, tokenizer, questions: Vec::new(), since }))
+    Ok((!cancelled).then(|| Examples { train, validation, tokenizer, questions: Vec::new(), since, held_bytes: 0 }))
 }
 
 /// Label names that somebody chose: transformers fills in `LABEL_0`, `LABEL_1`, … where nobody did.
@@ -136,8 +139,8 @@ fn build<B: Backend + Clone>(backend: &B, job: &TrainJob, labels: &Labels) -> Re
 pub(crate) fn fingerprint(job: &TrainJob, plan: &Plan) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut settings = plan.settings.to_values();
-    // How often something is checked or kept changes no bit of the result, and neither does the number of threads.
-    for free in ["keep_checkpoints", "samples", "sample_tokens", "threads", "save_every"] {
+    // How often something is checked or kept changes no bit of the result, and neither do threads and what is computed again.
+    for free in ["keep_checkpoints", "samples", "sample_tokens", "threads", "save_every", "recompute", "memory_limit"] {
         settings.remove(free);
     }
     let parts = [

@@ -64,7 +64,7 @@ pub(crate) struct Card<'a> {
 
 /// Writes the result whole: into a folder beside its place, which then takes that place.
 pub(crate) fn write<B: Backend + Clone>(
-    model: &Model<B>,
+    model: &mut Model<B>,
     card: &Card<'_>,
     tokenizer: &Tokenizer,
     probe: &Tokens,
@@ -89,7 +89,7 @@ fn replace(beside: &Path, target: &Path) -> Result<()> {
 
 fn write_into<B: Backend + Clone>(
     folder: &Path,
-    model: &Model<B>,
+    model: &mut Model<B>,
     card: &Card<'_>,
     tokenizer: &Tokenizer,
     probe: &Tokens,
@@ -98,7 +98,7 @@ fn write_into<B: Backend + Clone>(
     match job.method {
         Method::Lora => {
             model.save_adapter(folder, &job.model_name)?;
-            model.compare_with_adapter(model.backend().clone(), &job.model_folder, folder, probe)?;
+            model.compare_with_adapter(folder, probe)?;
         }
         Method::Full => {
             model.save_whole(folder, Precision::F32, card.labels.names())?;

@@ -1,6 +1,7 @@
 //! The training loop: from a job to a result, saying everything it does, saving everything it needs to go on.
 
 mod ending;
+mod fit;
 mod upkeep;
 
 use std::time::Instant;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Event, EventKind, Examples, Judge, Observer, Optimiser, Outcome, Plan, PreferenceScores, PreferenceSums, Progress,
-    RecomputeChoice, Result, TrainError, TrainJob, checkpoint, evaluate::tokens_of, order, prepare, samples,
+    Result, TrainError, TrainJob, checkpoint, evaluate::tokens_of, order, prepare, samples,
 };
 
 /// Steps whose mean loss is reported at the end.
@@ -49,6 +50,9 @@ struct Session<'a, B: Backend + Clone> {
     optimiser: Optimiser<B>,
     progress: Progress,
     log: Vec<Value>,
+    /// The examples of the batch that needs the most memory.
+    longest: Vec<u32>,
+    recompute: Recompute,
     /// The places of an epoch's batches, kept while it lasts.
     order: (u64, Vec<Vec<u32>>),
     since: Instant,
@@ -95,7 +99,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         examples: Examples,
         mut model: Model<B>,
     ) -> Result<Self> {
-        let Examples { train, validation, tokenizer, questions, since } = examples;
+        let Examples { train, validation, tokenizer, questions, since, held_bytes } = examples;
         let n_units = order::n_units(&train, &job.settings);
         let plan = Plan::new(&job.settings, job.method, model.config(), n_units, validation.is_some());
         let judges = judges(job, &model, &train, validation.as_ref())?;
@@ -109,6 +113,8 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
             None => (Progress::new(fingerprint), Vec::new()),
         };
         let grads = model.gradients()?;
+        let longest = upkeep::longest(&train, &plan.settings);
+        let recompute = fit::recompute(job, &train, &longest, (held_bytes, observer.memory_budget_bytes()))?;
         Ok(Self {
             job,
             observer,
@@ -124,6 +130,8 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
             optimiser,
             progress,
             log,
+            longest,
+            recompute,
             order: (u64::MAX, Vec::new()),
             since,
             resumed,
@@ -184,13 +192,6 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         self.order.1.iter().skip(place as usize * size).take(size).flatten().copied().collect()
     }
 
-    fn recompute(&self) -> Recompute {
-        match self.plan.settings.recompute {
-            RecomputeChoice::Never => Recompute::Never,
-            RecomputeChoice::Blocks => Recompute::EveryBlock,
-        }
-    }
-
     /// One optimiser step: gradients of all its batches are divided by the weight of the supervised tokens of all of them.
     fn step(&mut self) -> Result<Next> {
         let started = Instant::now();
@@ -224,7 +225,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
         let n_tokens = batches.iter().map(|(tokens, _)| tokens.ids.len()).sum();
         // Rows that all weigh nothing have no loss to divide.
         let scale = if weight > 0.0 { 1.0 / weight as f32 } else { 0.0 };
-        let (recompute, mut loss) = (self.recompute(), LossSum::default());
+        let (recompute, mut loss) = (self.recompute, LossSum::default());
         for (n, (tokens, targets)) in (first..).zip(batches) {
             if matches!(self.obey()?, Next::Cancel) {
                 return Ok(None);
@@ -240,7 +241,7 @@ impl<'a, B: Backend + Clone> Session<'a, B> {
     /// [`Session::learn`] from preferences: every example weighs the same.
     fn compare(&mut self, first: u64, batches: &[Vec<u32>]) -> Result<Option<Learned>> {
         let n_examples: usize = batches.iter().map(Vec::len).sum();
-        let (scale, recompute) = (1.0 / n_examples.max(1) as f64, self.recompute());
+        let (scale, recompute) = (1.0 / n_examples.max(1) as f64, self.recompute);
         let (mut loss, mut sums, mut n_tokens) = (LossSum::default(), PreferenceSums::default(), 0);
         for (n, chosen) in (first..).zip(batches) {
             if matches!(self.obey()?, Next::Cancel) {

@@ -156,7 +156,8 @@ settings! {
     threads: Option<u64> = None, "Threads", Computing, "threads", Some((1.0, 1024.0)), "Processor threads; left empty, as many as there are cores.";
     seed: u64 = 42, "Seed", Computing, "", Some((0.0, 9e15)), "The same seed and settings on the same computer give the same result.";
     precision: PrecisionChoice = PrecisionChoice::F32, "Precision", Computing, "", None, "In what numbers products with the base's weights are computed: of 32 bits, or of 16 (bf16) with sums of 32, which is up to twice as fast where the processor or card knows them; adapters and their gradients always have 32.", when method in [lora];
-    recompute: RecomputeChoice = RecomputeChoice::Never, "Gradient checkpointing", Computing, "", None, "Computes inner values again instead of keeping them: about a third slower, much less memory.";
+    recompute: RecomputeChoice = RecomputeChoice::Auto, "Gradient checkpointing", Computing, "", None, "Computes inner values again instead of keeping them: up to a third slower, much less memory; `auto` does so for just as many blocks as the memory asks for.";
+    memory_limit: Option<f64> = None, "Memory limit", Computing, "GB", Some((0.01, 1e6)), "Memory that the whole program may hold; a run that needs more is refused, and `auto` gradient checkpointing keeps to it; left empty, what is free.";
     from_scratch: bool = false, "From scratch", Computing, "", None, "Starts from random weights instead of the model's own; needs the method `full`.", when method in [full] & objective in [sft orpo];
 }
 

@@ -20,9 +20,10 @@ pub const ROOMS: &[Room] = &[
     Room { name: "generate", uses: &["models"] },
     Room { name: "train", uses: &["kernels", "models", "data", "generate"] },
     Room { name: "jobs", uses: &["train", "generate", "data", "models", "registry"] },
+    Room { name: "bench", uses: &["jobs", "generate", "data", "models"] },
     Room { name: "api", uses: &["jobs", "registry", "data", "generate", "models", "hub"] },
     Room { name: "server", uses: &["api"] },
-    Room { name: "cli", uses: &["api", "server"] },
+    Room { name: "cli", uses: &["api", "server", "bench"] },
     Room { name: "desktop", uses: &["api", "server"] },
     Room { name: "xtask", uses: &[] },
 ];

@@ -136,15 +136,13 @@ pub enum NoteLevel {
     Information,
 }
 
-/// A change of one setting that mends a note.
+/// A change of settings that mends a note.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Mend {
     /// What the button says: "Raise to 768".
     pub label: String,
-    /// The setting.
-    pub setting: String,
-    /// Its new value.
-    pub value: SettingValue,
+    /// The settings with their new values.
+    pub settings: BTreeMap<String, SettingValue>,
 }
 
 /// Where a run stands.

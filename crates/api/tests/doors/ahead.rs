@@ -50,11 +50,36 @@ fn an_estimate_warns_of_what_a_run_would_lose() {
     let cut = estimate.notes.iter().find(|note| note.text.contains("are cut")).unwrap();
     assert_eq!(cut.level, NoteLevel::Warning);
     let mend = cut.mend.clone().unwrap();
-    assert_eq!(mend.setting, "max_length");
+    assert!(mend.settings.contains_key("max_length"), "{mend:?}");
     let mut request = bench.request();
-    request.settings.insert(mend.setting, mend.value);
+    request.settings.extend(mend.settings);
     let mended = runs::estimate(&bench.app, request).unwrap();
     assert!(!mended.notes.iter().any(|note| note.text.contains("are cut")), "{:?}", mended.notes);
+}
+
+#[test]
+fn a_run_that_will_not_fit_is_refused_with_what_would_make_it_fit() {
+    let Some(bench) = Bench::new() else { return };
+    let mut request = bench.request();
+    let fits = runs::estimate(&bench.app, request.clone()).unwrap();
+    assert!(!fits.notes.iter().any(|note| note.level == NoteLevel::Refused), "{:?}", fits.notes);
+    // Room for the half of what the batch needs besides everything else.
+    let room = fits.memory.total_bytes - fits.memory.batch_bytes / 2;
+    request.settings.insert("memory_limit".into(), SettingValue::Number(room as f64 / 1e9));
+    request.settings.insert("recompute".into(), SettingValue::Text("off".into()));
+    let estimate = runs::estimate(&bench.app, request.clone()).unwrap();
+    assert_eq!(estimate.notes[0].level, NoteLevel::Refused, "{:?}", estimate.notes);
+    assert!(estimate.notes[0].text.starts_with("This needs about "), "{:?}", estimate.notes);
+    let mends: Vec<_> = estimate.notes.iter().filter_map(|note| note.mend.clone()).collect();
+    assert!(mends.iter().any(|mend| mend.settings.contains_key("gradient_accumulation")), "{mends:?}");
+    let error = runs::start(&bench.app, request.clone()).unwrap_err();
+    assert_eq!(error.code, ErrorCode::OutOfMemory);
+    for mend in mends {
+        let mut mended = request.clone();
+        mended.settings.extend(mend.settings);
+        let notes = runs::estimate(&bench.app, mended).unwrap().notes;
+        assert!(!notes.iter().any(|note| note.level == NoteLevel::Refused), "{}: {notes:?}", mend.label);
+    }
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn mlx(raw: &BTreeMap<String, Value>, exists: &dyn Fn(&Path) -> bool) -> Transla
         work.leave("mask_prompt");
     }
     if work.take("grad_checkpoint") == Some(json!(true)) {
-        work.set("recompute", "blocks");
+        work.set("recompute", "on");
     }
     match work.take("optimizer").as_ref().and_then(Value::as_str) {
         // Their Adam has no decay of weights.
@@ -308,7 +308,7 @@ fn axolotl(raw: &BTreeMap<String, Value>) -> Translated {
         work.set("layers", layers.iter().map(|n| Value::from(n.to_string())).collect::<Vec<_>>());
     }
     if work.take("gradient_checkpointing").is_some_and(|value| value != json!(false)) {
-        work.set("recompute", "blocks");
+        work.set("recompute", "on");
     }
     match work.take("lr_scheduler").as_ref().and_then(Value::as_str) {
         Some(name @ ("cosine" | "linear" | "constant")) => work.set("schedule", name),
@@ -384,7 +384,7 @@ mod tests {
         model: "models/SmolLM2-135M-Instruct"
         output: "adapters"
         rank: 16
-        recompute: "blocks"
+        recompute: "on"
         save_every: 25
         schedule: "cosine"
         seed: 0
@@ -422,7 +422,7 @@ mod tests {
         packing: false
         rank: 32
         rank_stabilised: true
-        recompute: "blocks"
+        recompute: "on"
         schedule: "cosine"
         target_modules: ["all-linear"]
         validation_split: 0.05

@@ -21,16 +21,25 @@ const MAP: usize = 1 << 24;
 /// Buffers begin at lines of the cache, and odd numbers of them keep rows of equal buffers apart.
 const ALIGNMENT: usize = 16;
 
-/// A map and which parts of it are free: where they begin, and how long they are.
+/// A map and which parts of it are free: where they begin, and how long they are. An imagined one has no memory.
 struct Arena {
-    map: MmapMut,
+    map: Option<MmapMut>,
+    len: usize,
     free: BTreeMap<usize, usize>,
+    /// The end of the last part that was ever taken: as much as may be in memory.
+    touched: usize,
 }
 
 impl Arena {
-    fn new(len: usize) -> Option<Self> {
-        let map = MmapMut::map_anon(len.checked_mul(size_of::<f32>())?).ok()?;
-        Some(Self { map, free: [(0, len)].into() })
+    fn new(len: usize, is_imagined: bool) -> Option<Self> {
+        let n_bytes = len.checked_mul(size_of::<f32>())?;
+        let map = if is_imagined { None } else { Some(MmapMut::map_anon(n_bytes).ok()?) };
+        Some(Self { map, len, free: [(0, len)].into(), touched: 0 })
+    }
+
+    /// The end of the last part that is taken now.
+    fn end(&self) -> usize {
+        self.free.last_key_value().filter(|(at, free)| *at + *free == self.len).map_or(self.len, |(at, _)| *at)
     }
 
     /// The lowest free part that is long enough.
@@ -40,6 +49,7 @@ impl Arena {
         if found > len {
             self.free.insert(at + len, found - len);
         }
+        self.touched = self.touched.max(at + len);
         Some(at)
     }
 
@@ -62,6 +72,11 @@ struct Shelf {
     arenas: Vec<Arena>,
     used_numbers: usize,
     peak_numbers: usize,
+    /// Numbers of buffers that the allocator has, now and at most.
+    small_numbers: usize,
+    small_peak_numbers: usize,
+    /// Whether there is no memory behind the maps.
+    is_imagined: bool,
 }
 
 impl Shelf {
@@ -71,20 +86,29 @@ impl Shelf {
         let (arena, at) = match old {
             Some(found) => found,
             None => {
-                self.arenas.push(Arena::new(len.max(MAP))?);
+                self.arenas.push(Arena::new(len.max(MAP), self.is_imagined)?);
                 let arena = self.arenas.len() - 1;
                 (arena, self.arenas.last_mut()?.take(len)?)
             }
         };
-        let first = NonNull::new(self.arenas.get_mut(arena)?.map.as_mut_ptr())?;
-        // SAFETY: the part lies inside the map, which begins at a page and stays until the pool is dropped.
-        let first = unsafe { first.cast::<f32>().add(at) };
+        let first = match &mut self.arenas.get_mut(arena)?.map {
+            None => NonNull::dangling(),
+            Some(map) => {
+                let first = NonNull::new(map.as_mut_ptr())?;
+                // SAFETY: the part lies inside the map, which begins at a page and stays until the pool is dropped.
+                unsafe { first.cast::<f32>().add(at) }
+            }
+        };
         Some(Place { arena, at, len, first })
     }
 
-    fn count(&mut self, len: usize) {
-        self.used_numbers += len;
+    fn count(&mut self, block: &Block) {
+        self.used_numbers += block.len();
         self.peak_numbers = self.peak_numbers.max(self.used_numbers);
+        if let Block::Vector(numbers) = block {
+            self.small_numbers += numbers.len();
+            self.small_peak_numbers = self.small_peak_numbers.max(self.small_numbers);
+        }
     }
 }
 
@@ -129,7 +153,9 @@ impl Pool {
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let part = if len >= LARGE { shelf.take(capacity(len)) } else { None };
         let data = part.map_or_else(|| Block::Vector(vec![0.0; len]), Block::Part);
-        shelf.count(data.len());
+        shelf.count(&data);
+        // There is nothing to read of what is imagined.
+        let len = if shelf.is_imagined { 0 } else { len };
         Buffer { data, len, pool: self.clone() }
     }
 
@@ -142,8 +168,33 @@ impl Pool {
 
     /// A buffer around numbers made elsewhere.
     pub fn adopt(&self, data: Vec<f32>) -> Buffer {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).count(data.len());
-        Buffer { len: data.len(), data: Block::Vector(data), pool: self.clone() }
+        let (len, data) = (data.len(), Block::Vector(data));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).count(&data);
+        Buffer { len, data, pool: self.clone() }
+    }
+
+    /// A pool whose buffers have a size and no memory.
+    pub fn imagined() -> Self {
+        Self(Arc::new(Mutex::new(Shelf { is_imagined: true, ..Shelf::default() })))
+    }
+
+    /// Most bytes that buffers may have in memory: every part of a map up to the last one that was ever taken.
+    pub fn held_bytes(&self) -> usize {
+        let shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let touched: usize = shelf.arenas.iter().map(|arena| arena.touched).sum();
+        (touched + shelf.small_peak_numbers) * size_of::<f32>()
+    }
+
+    /// Bytes in use now.
+    pub fn used_bytes(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).used_numbers * size_of::<f32>()
+    }
+
+    /// Counts anew from what is in use now.
+    pub fn forget(&self) {
+        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.arenas.iter_mut().for_each(|arena| arena.touched = arena.end());
+        (shelf.peak_numbers, shelf.small_peak_numbers) = (shelf.used_numbers, shelf.small_numbers);
     }
 
     /// Most bytes that were ever in use at once.
@@ -165,6 +216,9 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let mut shelf = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
         shelf.used_numbers -= self.data.len();
+        if let Block::Vector(numbers) = &self.data {
+            shelf.small_numbers -= numbers.len();
+        }
         if let Block::Part(Place { arena, at, len, .. }) = &self.data
             && let Some(arena) = shelf.arenas.get_mut(*arena)
         {

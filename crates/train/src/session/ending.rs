@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lorikeet_models::Backend;
+use lorikeet_models::{Backend, Tokens};
 
 use super::Session;
 use crate::{EventKind, Method, Outcome, Result, Summary, checkpoint, evaluate::tokens_of, result};
@@ -30,8 +30,7 @@ impl<B: Backend + Clone> Session<'_, B> {
             }
         }
         let summary = self.summary(best_step, stopped_early);
-        let probe = self.examples.batch(&(0..8).collect::<Vec<u32>>());
-        let (probe, _) = tokens_of(probe, self.job.task);
+        let probe = self.probe_of_result();
         let card = result::Card {
             job: self.job,
             plan: &self.plan,
@@ -39,9 +38,18 @@ impl<B: Backend + Clone> Session<'_, B> {
             labels: self.examples.labels(),
             preference: self.judges.as_ref().map(|(judge, _)| judge.criterion()),
         };
-        result::write(&self.model, &card, &self.tokenizer, &probe)?;
+        result::write(&mut self.model, &card, &self.tokenizer, &probe)?;
         self.emit(EventKind::Completed { result: self.job.result.clone(), summary: summary.clone() });
         Ok(Outcome::Completed(summary))
+    }
+
+    /// The first examples, few enough that all their logits together are no more than training ever holds.
+    fn probe_of_result(&self) -> Tokens {
+        const LOGITS: usize = 1 << 22;
+        let config = self.model.config();
+        let rows = (LOGITS / config.labels.unwrap_or(config.vocabulary()).max(1)).max(8);
+        let (tokens, _) = tokens_of(self.examples.batch(&(0..8).collect::<Vec<u32>>()), self.job.task);
+        if config.labels.is_some() { tokens } else { tokens.first(rows) }
     }
 
     pub(super) fn summary(&self, best_step: u64, stopped_early: bool) -> Summary {

@@ -2,32 +2,37 @@
 
 use std::time::Instant;
 
+use lorikeet_data::Prepared;
 use lorikeet_models::Backend;
 use serde_json::json;
 
 use super::{Next, Session};
 use crate::{
-    Control, Event, EventKind, Phase, Result, Scores, checkpoint,
+    Control, Event, EventKind, Phase, Result, Scores, Settings, checkpoint,
     evaluate::{evaluate, tokens_of},
     order, prepare, samples,
 };
 
+/// The examples of the batch that needs the most memory.
+pub(super) fn longest(examples: &Prepared, settings: &Settings) -> Vec<u32> {
+    if !settings.packing {
+        return examples.longest(settings.batch_size as usize);
+    }
+    let tokens = |unit: &Vec<u32>| unit.iter().map(|at| examples.n_tokens(*at)).sum::<usize>();
+    let mut units = order::units(examples, settings, 0);
+    units.sort_by_key(|unit| std::cmp::Reverse(tokens(unit)));
+    units.into_iter().take(settings.batch_size as usize).flatten().collect()
+}
+
 impl<B: Backend + Clone> Session<'_, B> {
     /// Tries the longest batch before the first step, so that memory runs out at once or not at all.
     pub(super) fn probe(&mut self) -> Result<()> {
-        let mut longest = self.examples.longest(self.plan.settings.batch_size as usize);
-        if self.plan.settings.packing {
-            let tokens = |unit: &Vec<u32>| unit.iter().map(|at| self.examples.n_tokens(*at)).sum::<usize>();
-            let mut units = order::units(&self.examples, &self.plan.settings, 0);
-            units.sort_by_key(|unit| std::cmp::Reverse(tokens(unit)));
-            longest = units.into_iter().take(self.plan.settings.batch_size as usize).flatten().collect();
-        }
-        let batch = self.examples.batch(&longest);
+        let batch = self.examples.batch(&self.longest);
         let n_tokens = batch.ids.len() as u64;
         self.emit(EventKind::Phase { phase: Phase::Probing, done: 0, total: Some(n_tokens) });
         let (tokens, targets) = tokens_of(batch, self.job.task);
-        let recompute = self.recompute();
-        self.model.loss_and_gradients(&tokens, &targets, (&self.objective, 0.0), recompute, &mut self.grads)?;
+        let scaled = (&self.objective, 0.0);
+        self.model.loss_and_gradients(&tokens, &targets, scaled, self.recompute, &mut self.grads)?;
         self.emit(EventKind::Phase { phase: Phase::Probing, done: n_tokens, total: Some(n_tokens) });
         Ok(())
     }

@@ -82,10 +82,12 @@ pub enum PrecisionChoice {
 /// What a backward computes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecomputeChoice {
-    /// Nothing.
-    Never,
+    /// As many blocks as it takes to stay within the memory there is.
+    Auto,
     /// Every block.
-    Blocks,
+    On,
+    /// Nothing.
+    Off,
 }
 
 /// How the base is kept in memory while an adapter is trained on it.
@@ -346,8 +348,9 @@ choice!(PrecisionChoice {
 });
 
 choice!(RecomputeChoice {
-    Never = "never", "Off";
-    Blocks = "blocks", "Every block";
+    Auto = "auto", "Where memory is short";
+    On = "on", "Every block";
+    Off = "off", "Off";
 });
 
 choice!(Goal {
