@@ -1085,10 +1085,15 @@ batch_bytes: number,
 /**
  * What is free now.
  */
-available_bytes: number, };
+available_bytes: number,
+/**
+ * What the program may hold in all: what it holds and what is free, or the setting `memory_limit`; `null` where the
+ * system does not tell.
+ */
+limit_bytes: number | null, };
 
 /**
- * A change of one setting that mends a note.
+ * A change of settings that mends a note.
  */
 export type Mend = {
 /**
@@ -1096,13 +1101,9 @@ export type Mend = {
  */
 label: string,
 /**
- * The setting.
+ * The settings with their new values.
  */
-setting: string,
-/**
- * Its new value.
- */
-value: SettingValue, };
+settings: { [key in string]: SettingValue }, };
 
 /**
  * Which parameters move while training.
@@ -1774,6 +1775,10 @@ loads_in: Array<LoadsIn>,
  * What to know before the start, most serious first.
  */
 notes: Array<EstimateNote>,
+/**
+ * What would make the run fit into memory, where it does not; also among the notes.
+ */
+would_fit: Array<Mend>,
 /**
  * Every setting as it would be used, defaults and preset included.
  */

@@ -5,7 +5,7 @@
 //! code over sizes (`train::memory`).
 
 use lorikeet_data::{SplitShares, split};
-use lorikeet_jobs::train::{BatchSize, Footprint, Needs, Plan, Scale, Settings};
+use lorikeet_jobs::train::{BatchSize, Footprint, Needs, Plan, Scale, Settings, Way};
 use lorikeet_jobs::{memory_available_bytes, memory_bytes};
 use lorikeet_registry::{RunFilter, RunStatus};
 
@@ -46,6 +46,7 @@ pub(crate) fn of(app: &App, wanted: &Wanted, request: &RunRequest) -> Result<Run
     let training_seconds = measured.tokens_per_s.map(|speed| n_tokens as f64 / speed.max(1e-9));
     let evaluating_seconds = measured.tokens_per_s.map(|speed| check_tokens * CHECK_SHARE / speed.max(1e-9));
     let memory = Memory::of(wanted, &counted)?;
+    let would_fit = memory.mends()?;
     let checkpoint_bytes = n_trainable * 12;
     let n_checkpoints = (wanted.settings.keep_checkpoints + 1).min(plan.n_steps / plan.save_every.max(1) + 1);
     let adapter_bytes = n_trainable * 4;
@@ -71,7 +72,8 @@ pub(crate) fn of(app: &App, wanted: &Wanted, request: &RunRequest) -> Result<Run
         n_checkpoints,
         adapter_bytes,
         loads_in: loads_in(result_kind(wanted)),
-        notes: notes(wanted, &counted, &memory)?,
+        notes: notes(wanted, &counted, &memory, &would_fit),
+        would_fit,
         settings: settings::values(&serde_json::to_value(plan.settings.to_values()).unwrap_or_default()),
         n_queued: app.registry().runs().count(&queued)?,
     })
@@ -188,26 +190,39 @@ impl<'a> Memory<'a> {
             trainable_bytes: trained_bytes,
             batch_bytes,
             available_bytes: self.available_bytes,
+            limit_bytes: self.budget_bytes,
         }
     }
 
+    fn is_too_much(&self) -> bool {
+        self.budget_bytes.is_some_and(|budget| self.told().total_bytes > budget)
+    }
+
+    /// What would make a run fit that does not; the label says what it would need then.
+    fn mends(&self) -> Result<Vec<Mend>, ApiError> {
+        let Some(budget) = self.budget_bytes.filter(|_| self.is_too_much()) else { return Ok(Vec::new()) };
+        let mend = |way: Way| {
+            let settings = way.settings.iter().map(|(name, v)| (name.clone(), settings::value(v))).collect();
+            Mend { label: format!("{} ({})", way.label, gigabytes(way.needed_bytes)), settings }
+        };
+        Ok(self.needs.ways(budget)?.into_iter().map(mend).collect())
+    }
+
     /// What stands in the way, and what would clear it.
-    fn notes(&self) -> Result<Vec<EstimateNote>, ApiError> {
+    fn notes(&self, would_fit: &[Mend]) -> Vec<EstimateNote> {
         let refused = |text: String| EstimateNote { level: NoteLevel::Refused, text, mend: None };
         if let Err(reason) = &self.footprint {
-            return Ok(vec![refused(format!("This cannot be put together: {reason}."))]);
+            return vec![refused(format!("This cannot be put together: {reason}."))];
         }
-        let needed = self.told().total_bytes;
-        let Some(budget) = self.budget_bytes.filter(|budget| needed > *budget) else { return Ok(Vec::new()) };
-        let (needs, may) = (gigabytes(needed), gigabytes(budget));
+        let Some(budget) = self.budget_bytes.filter(|_| self.is_too_much()) else { return Vec::new() };
+        let (needs, may) = (gigabytes(self.told().total_bytes), gigabytes(budget));
         let mut notes = vec![refused(format!("This needs about {needs}, and the program may hold {may}."))];
-        for way in self.needs.ways(budget)? {
-            let settings = way.settings.iter().map(|(name, v)| (name.clone(), settings::value(v))).collect();
-            let mend = Some(Mend { label: way.label, settings });
-            let text = format!("It would need {}:", gigabytes(way.needed_bytes));
-            notes.push(EstimateNote { level: NoteLevel::Warning, text, mend });
-        }
-        Ok(notes)
+        let text = "This would fit:".to_owned();
+        notes.extend(would_fit.iter().map(|mend| {
+            let mend = Some(mend.clone());
+            EstimateNote { level: NoteLevel::Warning, text: text.clone(), mend }
+        }));
+        notes
     }
 }
 
@@ -228,8 +243,8 @@ fn longest_batch(wanted: &Wanted, counted: &Counted) -> BatchSize {
     batch
 }
 
-fn notes(wanted: &Wanted, counted: &Parts, memory: &Memory<'_>) -> Result<Vec<EstimateNote>, ApiError> {
-    let mut found = memory.notes()?;
+fn notes(wanted: &Wanted, counted: &Parts, memory: &Memory<'_>, would_fit: &[Mend]) -> Vec<EstimateNote> {
+    let mut found = memory.notes(would_fit);
     let mut note = |level, text: String, mend| found.push(EstimateNote { level, text, mend });
     if let Some(refusal) = wanted.refusal() {
         note(NoteLevel::Refused, refusal.message, None);
@@ -273,7 +288,7 @@ fn notes(wanted: &Wanted, counted: &Parts, memory: &Memory<'_>) -> Result<Vec<Es
         NoteLevel::Good => 2,
         NoteLevel::Information => 3,
     });
-    Ok(found)
+    found
 }
 
 fn mend(label: String, setting: &str, value: u64) -> Mend {

@@ -10,9 +10,9 @@ pub use crate::report::report;
 use crate::summary::{figures, summary};
 use crate::wanted::Wanted;
 use crate::wire::{
-    ApiError, CheckpointSummary, ErrorCode, Method, Nothing, RunDetails, RunEvents, RunFollowRequest, RunHistory,
-    RunHistoryRequest, RunIdRequest, RunMetrics, RunRequest, RunSummary, RunsPage, RunsRequest, SettingsRequest,
-    SettingsSchema, StepColumns, Task,
+    ApiError, CheckpointSummary, ErrorCode, ErrorDetails, Mend, Method, Nothing, RunDetails, RunEstimate, RunEvents,
+    RunFollowRequest, RunHistory, RunHistoryRequest, RunIdRequest, RunMetrics, RunRequest, RunSummary, RunsPage,
+    RunsRequest, SettingValue, SettingsRequest, SettingsSchema, StepColumns, Task,
 };
 use crate::{App, library, places, settings, told};
 
@@ -36,6 +36,9 @@ pub fn start(app: &App, request: RunRequest) -> Result<RunSummary, ApiError> {
         let message = format!("no token of `{}` would be learned from within {max_length} tokens", wanted.data.name);
         return Err(ApiError::new(ErrorCode::NothingToTrain, message)
             .with_hint("raise `max_length`, or look at the preview to see which parts are answers"));
+    }
+    if let Some(refusal) = estimated.as_ref().and_then(will_not_fit) {
+        return Err(refusal);
     }
     let written = |error: serde_json::Error| ApiError::new(ErrorCode::Internal, error.to_string());
     let estimate = estimated.map(|e| serde_json::json!({"seconds": e.seconds, "memory_bytes": e.memory.total_bytes}));
@@ -66,6 +69,31 @@ pub fn start(app: &App, request: RunRequest) -> Result<RunSummary, ApiError> {
         settings::write_run_file(&row)?;
     }
     summary(app, &row)
+}
+
+/// Why a run that would begin at once cannot: it needs more than the program may hold. One that waits for others is asked again
+/// when its turn comes.
+fn will_not_fit(estimate: &RunEstimate) -> Option<ApiError> {
+    let (needed_bytes, limit_bytes) = (estimate.memory.total_bytes, estimate.memory.limit_bytes?);
+    if needed_bytes <= limit_bytes || estimate.n_queued > 0 {
+        return None;
+    }
+    let words =
+        |mend: &Mend| mend.settings.iter().map(|(name, v)| set_word(name, v)).collect::<Vec<_>>().join(" with ");
+    let ways: Vec<String> = estimate.would_fit.iter().map(words).collect();
+    let error = ApiError::new(ErrorCode::OutOfMemory, "this run needs more memory than the program may hold")
+        .with_details(ErrorDetails::Memory { needed_bytes, available_bytes: limit_bytes });
+    let hint = match ways.as_slice() {
+        [] => "choose a smaller model, or raise `memory_limit` where other programs can make room".to_owned(),
+        ways => format!("one of these would do: {}", ways.join("; ")),
+    };
+    Some(error.with_hint(hint))
+}
+
+/// A setting as a person types it.
+fn set_word(name: &str, value: &SettingValue) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    format!("`{name}` {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 fn all_threads() -> u64 {

@@ -79,6 +79,8 @@ pub struct RunEstimate {
     pub loads_in: Vec<LoadsIn>,
     /// What to know before the start, most serious first.
     pub notes: Vec<EstimateNote>,
+    /// What would make the run fit into memory, where it does not; also among the notes.
+    pub would_fit: Vec<Mend>,
     /// Every setting as it would be used, defaults and preset included.
     pub settings: BTreeMap<String, SettingValue>,
     /// Runs that would come first.
@@ -98,6 +100,9 @@ pub struct MemoryEstimate {
     pub batch_bytes: u64,
     /// What is free now.
     pub available_bytes: u64,
+    /// What the program may hold in all: what it holds and what is free, or the setting `memory_limit`; `null` where the
+    /// system does not tell.
+    pub limit_bytes: Option<u64>,
 }
 
 /// Whether another program can load the result.

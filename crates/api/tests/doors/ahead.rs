@@ -61,6 +61,7 @@ fn an_estimate_warns_of_what_a_run_would_lose() {
 fn a_run_that_will_not_fit_is_refused_with_what_would_make_it_fit() {
     let Some(bench) = Bench::new() else { return };
     let mut request = bench.request();
+    request.settings.insert("batch_size".into(), SettingValue::Integer(128));
     let fits = runs::estimate(&bench.app, request.clone()).unwrap();
     assert!(!fits.notes.iter().any(|note| note.level == NoteLevel::Refused), "{:?}", fits.notes);
     // Room for the half of what the batch needs besides everything else.

@@ -78,10 +78,23 @@ impl Needs<'_> {
             }
         }
         if found.is_empty() {
-            let all = kinds.into_iter().filter_map(|mut kind| kind.pop()).flat_map(|(_, changes)| changes).collect();
-            found.extend(self.way("Do all that saves memory".to_owned(), all, budget)?);
+            found.extend(self.all_together(kinds, budget)?);
         }
         Ok(found)
+    }
+
+    /// The most of every kind; examples are cut last and least, because what is cut is not learned.
+    fn all_together(&self, mut kinds: Vec<Vec<(String, Values)>>, budget: u64) -> Result<Option<Way>> {
+        let lengths = kinds.pop().unwrap_or_default();
+        let most: Values = kinds.into_iter().filter_map(|mut kind| kind.pop()).flat_map(|(_, changes)| changes).collect();
+        let cuts = lengths.into_iter().map(|(_, cut)| cut);
+        for cut in std::iter::once(Values::new()).chain(cuts) {
+            let changes = most.clone().into_iter().chain(cut).collect();
+            if let Some(way) = self.way("Do all that saves memory".to_owned(), changes, budget)? {
+                return Ok(Some(way));
+            }
+        }
+        Ok(None)
     }
 
     /// Changes that need less: kinds of them, and of each the mildest first.
