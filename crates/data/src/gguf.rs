@@ -9,6 +9,7 @@ mod splits;
 mod write;
 
 pub(crate) use read::{GgufFiles, read};
+pub(crate) use splits::cuts_at_blanks;
 pub use write::gguf_vocabulary;
 
 /// The types of tokens in GGUF files.

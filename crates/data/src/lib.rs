@@ -16,6 +16,7 @@ mod mask;
 mod order;
 mod pack;
 mod partial;
+mod pieces;
 mod prepare;
 mod preview;
 mod python_text;

@@ -10,6 +10,7 @@ use tokenizers::Encoding;
 use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
 
 use crate::error::{Error, Result};
+use crate::pieces::{Pieces, is_separable};
 use crate::record::Chat;
 use crate::template::ChatTemplate;
 use crate::tokenizer_files::TokenizerFiles;
@@ -46,6 +47,10 @@ pub struct Tokenizer {
     end_of_turn: Option<SpecialToken>,
     /// Whether the tokenizer puts the end token behind every text of its own accord.
     adds_end: bool,
+    /// Whether it puts anything around texts of its own accord.
+    adds_around: bool,
+    /// What it made of pieces of texts, where texts may be encoded in pieces.
+    pieces: Option<Pieces>,
     template: ChatTemplate,
 }
 
@@ -65,6 +70,9 @@ impl Tokenizer {
         let (bos, eos, pad) = (special("bos_token"), special("eos_token"), special("pad_token"));
         let around = inner.encode("a", true).map_err(|cause| files.fault("tokenizer.json", &cause.to_string()))?;
         let around = around.get_ids();
+        let bare = inner.encode("a", false).map_err(|cause| files.fault("tokenizer.json", &cause.to_string()))?;
+        let adds_around = around != bare.get_ids();
+        let pieces = is_separable(&inner).then(Pieces::default);
         let starts_with_bos = bos.as_ref().is_some_and(|bos| around.first() == Some(&bos.id));
         let adds_end = eos.as_ref().is_some_and(|eos| around.len() > 1 && around.last() == Some(&eos.id));
         let has = |token: &str| inner.token_to_id(token).is_some();
@@ -77,8 +85,11 @@ impl Tokenizer {
         let mut stop_ids: BTreeSet<u32> = files.stop_ids()?;
         stop_ids.extend(eos.as_ref().map(|token| token.id));
         let folder = folder.to_owned();
+        let (stop_ids_of_files, end_of_turn) = (stop_ids, None);
+        let stop_ids = Vec::new();
         let mut tokenizer =
-            Tokenizer { folder, inner, bos, eos, pad, stop_ids: Vec::new(), end_of_turn: None, adds_end, template };
+            Tokenizer { folder, inner, bos, eos, pad, stop_ids, end_of_turn, adds_end, adds_around, pieces, template };
+        let mut stop_ids = stop_ids_of_files;
         tokenizer.end_of_turn = tokenizer.find_end_of_turn(&stop_ids);
         stop_ids.extend(tokenizer.end_of_turn.as_ref().map(|token| token.id));
         tokenizer.stop_ids = stop_ids.into_iter().collect();
@@ -173,8 +184,14 @@ impl Tokenizer {
     /// token, `[CLS]` and `[SEP]`); rendered conversations bring their own and are encoded without. Special tokens
     /// spelled in the text become special tokens, as in transformers.
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Encoded> {
-        let encoding = self.inner.encode(text, add_special).map_err(|cause| fault(text, &*cause))?;
-        Ok(Encoded::from(&encoding))
+        let whole = |text: &str| {
+            let encoding = self.inner.encode(text, add_special).map_err(|cause| fault(text, &*cause))?;
+            Ok(Encoded::from(&encoding))
+        };
+        match &self.pieces {
+            Some(pieces) if !(add_special && self.adds_around) => pieces.encode(text, whole),
+            _ => whole(text),
+        }
     }
 
     /// Encodes a text, or a pair of texts, as the model's post-processor lays it out, cut to `max_length` tokens with

@@ -44,12 +44,12 @@ impl Tally {
         self.pool.used_bytes()
     }
 
-    fn new(&self, (rows, cols): (usize, usize)) -> Size {
+    fn sized(&self, (rows, cols): (usize, usize)) -> Size {
         Size { rows, cols, _buffer: Some(self.pool.take(rows.saturating_mul(cols))) }
     }
 
     fn like(&self, x: &Size) -> Size {
-        self.new((x.rows, x.cols))
+        self.sized((x.rows, x.cols))
     }
 }
 
@@ -68,7 +68,7 @@ impl Backend for Tally {
         if rows.checked_mul(cols) != Some(data.len()) {
             return Err(KernelError::Length { rows, cols, found: data.len() });
         }
-        Ok(self.new((rows, cols)))
+        Ok(self.sized((rows, cols)))
     }
 
     fn weight(&self, matrix: &HostMatrix) -> Result<Size> {
@@ -76,7 +76,7 @@ impl Backend for Tally {
     }
 
     fn zeros(&self, rows: usize, cols: usize) -> Result<Size> {
-        Ok(self.new((rows, cols)))
+        Ok(self.sized((rows, cols)))
     }
 
     fn duplicate(&self, x: &Size) -> Result<Size> {
@@ -96,11 +96,11 @@ impl Backend for Tally {
     }
 
     fn matmul_nt(&self, x: &Size, w: &Size) -> Result<Size> {
-        Ok(self.new((x.rows, w.rows)))
+        Ok(self.sized((x.rows, w.rows)))
     }
 
     fn matmul_nn(&self, x: &Size, w: &Size) -> Result<Size> {
-        Ok(self.new((x.rows, w.cols)))
+        Ok(self.sized((x.rows, w.cols)))
     }
 
     fn add_matmul_nt(&self, _: &mut Size, _: f32, _: &Size, _: &Size) -> Result<()> {
@@ -116,24 +116,24 @@ impl Backend for Tally {
     }
 
     fn gather_rows(&self, table: &Size, rows: &[u32]) -> Result<Size> {
-        Ok(self.new((rows.len(), table.cols)))
+        Ok(self.sized((rows.len(), table.cols)))
     }
 
     fn scatter_add_rows(&self, _: &mut Size, _: &[u32], _: &Size) -> Result<()> {
         Ok(())
     }
 
-    fn write_rows(&self, _: &mut Size, _: usize, _: &Size) -> Result<()> {
+    fn write_rows(&self, _: &mut Size, _: &[u32], _: &Size) -> Result<()> {
         Ok(())
     }
 
     fn columns(&self, x: &Size, columns: Range<usize>) -> Result<Size> {
-        Ok(self.new((x.rows, columns.len())))
+        Ok(self.sized((x.rows, columns.len())))
     }
 
     fn join_columns(&self, parts: &[&Size]) -> Result<Size> {
         let rows = parts.first().map_or(0, |part| part.rows);
-        Ok(self.new((rows, parts.iter().map(|part| part.cols).sum())))
+        Ok(self.sized((rows, parts.iter().map(|part| part.cols).sum())))
     }
 
     fn add(&self, _: &mut Size, _: &Size) -> Result<()> {
@@ -216,7 +216,7 @@ impl Backend for Tally {
     }
 
     fn attention(&self, shape: AttentionShape, _: &Spans, q: &Size, _: &Size, _: &Size) -> Result<(Size, Size)> {
-        Ok((self.like(q), self.new((q.rows, shape.heads))))
+        Ok((self.like(q), self.sized((q.rows, shape.heads))))
     }
 
     fn attention_backward(

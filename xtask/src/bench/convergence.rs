@@ -80,7 +80,7 @@ fn loss(bench: &Bench, task: &Task, seed: u64, precision: &str) -> Result<f64> {
     command.arg("train").args(&task.words).args(["--json", "--epochs", "1", "--evaluate-every", "1000000"]);
     command.args(["--seed", &seed.to_string(), "--precision", precision]);
     let told = read(&mut command)?;
-    let events = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let last = events.filter(|event| event["event"] == "evaluated").last();
+    let mut events = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let last = events.rfind(|event| event["event"] == "evaluated");
     last.and_then(|event| event["loss"].as_f64()).with_context(|| format!("a run of `{}` told no check", task.name))
 }

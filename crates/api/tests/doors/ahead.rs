@@ -71,7 +71,8 @@ fn a_run_that_will_not_fit_is_refused_with_what_would_make_it_fit() {
     let estimate = runs::estimate(&bench.app, request.clone()).unwrap();
     assert_eq!(estimate.notes[0].level, NoteLevel::Refused, "{:?}", estimate.notes);
     assert!(estimate.notes[0].text.starts_with("This needs about "), "{:?}", estimate.notes);
-    let mends: Vec<_> = estimate.notes.iter().filter_map(|note| note.mend.clone()).collect();
+    let mends = estimate.would_fit.clone();
+    assert!(mends.iter().all(|mend| estimate.notes.iter().any(|note| note.mend.as_ref() == Some(mend))));
     assert!(mends.iter().any(|mend| mend.settings.contains_key("gradient_accumulation")), "{mends:?}");
     let error = runs::start(&bench.app, request.clone()).unwrap_err();
     assert_eq!(error.code, ErrorCode::OutOfMemory);

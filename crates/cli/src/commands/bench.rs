@@ -222,7 +222,7 @@ fn meaning(measured: &[Measured]) -> String {
     let examples = found.tokens_per_s * 3600.0 / EXAMPLE;
     let model = if found.workload == "b" { "a model of 135 million parameters" } else { "a small model" };
     format!(
-        "\nAn hour of training reads about {} short questions with their answers (200 tokens each) with {model}.\n",
+        "\nOne hour of training reads about {} short questions with their answers (200 tokens each) with {model}.\n",
         units::count(examples as u64)
     )
 }

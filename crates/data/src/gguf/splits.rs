@@ -88,6 +88,12 @@ impl Splits {
     }
 }
 
+/// Whether the `pre_tokenizer` of `tokenizer.json` is known, all of which cut a text before a blank that stands alone: none has an
+/// expression in which a blank follows something else.
+pub(crate) fn cuts_at_blanks(pre_tokenizer: &Value) -> bool {
+    Splits::of(pre_tokenizer, false).is_some()
+}
+
 /// What is cut, step by step: expressions, `digits`, `words`.
 fn cuts_in(pre_tokenizer: &Value) -> Vec<String> {
     match pre_tokenizer["type"].as_str() {

@@ -86,7 +86,8 @@ impl Needs<'_> {
     /// The most of every kind; examples are cut last and least, because what is cut is not learned.
     fn all_together(&self, mut kinds: Vec<Vec<(String, Values)>>, budget: u64) -> Result<Option<Way>> {
         let lengths = kinds.pop().unwrap_or_default();
-        let most: Values = kinds.into_iter().filter_map(|mut kind| kind.pop()).flat_map(|(_, changes)| changes).collect();
+        let most: Values =
+            kinds.into_iter().filter_map(|mut kind| kind.pop()).flat_map(|(_, changes)| changes).collect();
         let cuts = lengths.into_iter().map(|(_, cut)| cut);
         for cut in std::iter::once(Values::new()).chain(cuts) {
             let changes = most.clone().into_iter().chain(cut).collect();
