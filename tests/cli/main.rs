@@ -9,5 +9,6 @@ mod found;
 mod help;
 mod hostile;
 mod interrupted;
+mod memory;
 mod serving;
 mod spine;

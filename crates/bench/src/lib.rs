@@ -17,8 +17,9 @@ mod training;
 mod workload;
 mod writing;
 
+pub use lorikeet_jobs::MOST_SIMD;
 pub use material::{Described, Material, prepare};
 pub use measured::{Assignment, Measured, Options, measure};
-pub use peak::{Peak, peak};
+pub use peak::{Peak, peaks};
 pub use shape::{Family, Shape};
 pub use workload::{Stored, WORKLOADS, Work, Workload, find, selected};

@@ -68,7 +68,7 @@ fn settings(workload: &Workload, options: &Options) -> Result<Settings, Failure>
     let own = json!({
         "steps": 1_000_000, "batch_size": batch, "max_length": tokens, "validation_split": 0.0, "shuffle": false,
         "rank": RANK, "alpha": 2 * RANK, "target_modules": workload.shape.targets(), "learning_rate": 1e-4,
-        "schedule": "constant", "warmup_steps": 0, "samples": 0, "save_every": 1_000_000_000, "device": "cpu",
+        "schedule": "constant", "warmup_steps": 0, "save_every": 1_000_000_000, "device": "cpu",
         "threads": options.threads, "recompute": if recompute { "on" } else { "off" },
     });
     for (name, value) in own.as_object().into_iter().flatten().chain(&options.settings) {

@@ -4,7 +4,7 @@
 
 use std::thread;
 
-use lorikeet_models::{Backend, Composed, Fused};
+use lorikeet_models::{Backend, Composed, Fused, Simd};
 use lorikeet_train::{DeviceChoice, PrecisionChoice};
 
 use crate::{Failure, codes};
@@ -82,6 +82,14 @@ pub(crate) trait Work {
     fn on<B: Backend + Clone + 'static>(self, backend: B) -> Self::Output;
 }
 
+/// The variable that names the widest vector instructions to use, for those who want to know what they are worth.
+pub const MOST_SIMD: &str = "LORIKEET_SIMD";
+
+fn most_simd() -> Option<Simd> {
+    let asked = std::env::var(MOST_SIMD).ok()?;
+    Simd::ALL.into_iter().find(|simd| simd.name() == asked)
+}
+
 /// Does `work` at `place` with so many threads and products of this precision.
 pub(crate) fn compute<W: Work>(
     place: Place,
@@ -92,7 +100,8 @@ pub(crate) fn compute<W: Work>(
     let narrow = precision == PrecisionChoice::Bf16;
     match place {
         Place::Cpu => {
-            let cpu = Fused::new(threads)?;
+            let cpu =
+                most_simd().map_or_else(|| Fused::new(threads), |most| Ok(Fused::new(threads)?.with_simd(most)))?;
             Ok(work.on(if narrow { cpu.with_bf16() } else { cpu }))
         }
         Place::Cuda | Place::Metal => {

@@ -21,7 +21,7 @@ pub mod state;
 mod wanted;
 mod worker;
 
-pub use device::{Place, devices};
+pub use device::{MOST_SIMD, Place, devices};
 pub use event::{RunEvent, What};
 pub use executor::{Executor, Source, open};
 pub use export::{Comparison, ExportForm, ExportJob, GGUF_ADAPTER, GGUF_MODEL, export};

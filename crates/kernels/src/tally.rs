@@ -4,7 +4,10 @@
 
 use std::ops::Range;
 
-use crate::fused::pool::{Buffer, Pool};
+use crate::fused::{
+    Simd,
+    pool::{Buffer, Pool},
+};
 use crate::{
     Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Objective, Result, Spans, random::Stream,
 };
@@ -13,18 +16,20 @@ use crate::{
 #[derive(Clone)]
 pub struct Tally {
     pool: Pool,
+    /// Whether products with weights have operands of 16 bits.
+    narrow: bool,
 }
 
 /// The size of a tensor, and the buffer it would have; a frozen weight has none.
 pub struct Size {
     rows: usize,
     cols: usize,
-    _buffer: Option<Buffer>,
+    buffer: Option<Buffer>,
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { pool: Pool::imagined() }
+        Self { pool: Pool::imagined(), narrow: false }
     }
 }
 
@@ -32,6 +37,18 @@ impl Tally {
     /// Most bytes of buffers in use and kept for use at once; frozen weights are not counted.
     pub fn held_bytes(&self) -> usize {
         self.pool.held_bytes()
+    }
+
+    /// The same with products with weights in 16 bits, as [`Fused::with_bf16`](crate::Fused::with_bf16).
+    pub fn with_bf16(self) -> Self {
+        Self { narrow: true, ..self }
+    }
+
+    /// What a product with a frozen weight needs while it is computed: its left operand in 16 bits, or in 32 where the
+    /// processor cannot multiply fewer.
+    fn rounded(&self, x: &Size, w: &Size) -> Option<Size> {
+        let cols = if Simd::best() == Simd::Avx512Bf16 { x.cols.div_ceil(2) } else { x.cols };
+        (self.narrow && w.buffer.is_none()).then(|| self.sized((x.rows, cols)))
     }
 
     /// Forgets what was held before.
@@ -45,7 +62,7 @@ impl Tally {
     }
 
     fn sized(&self, (rows, cols): (usize, usize)) -> Size {
-        Size { rows, cols, _buffer: Some(self.pool.take(rows.saturating_mul(cols))) }
+        Size { rows, cols, buffer: Some(self.pool.take(rows.saturating_mul(cols))) }
     }
 
     fn like(&self, x: &Size) -> Size {
@@ -72,7 +89,7 @@ impl Backend for Tally {
     }
 
     fn weight(&self, matrix: &HostMatrix) -> Result<Size> {
-        Ok(Size { rows: matrix.rows(), cols: matrix.cols(), _buffer: None })
+        Ok(Size { rows: matrix.rows(), cols: matrix.cols(), buffer: None })
     }
 
     fn zeros(&self, rows: usize, cols: usize) -> Result<Size> {
@@ -96,18 +113,24 @@ impl Backend for Tally {
     }
 
     fn matmul_nt(&self, x: &Size, w: &Size) -> Result<Size> {
-        Ok(self.sized((x.rows, w.rows)))
+        let y = self.sized((x.rows, w.rows));
+        drop(self.rounded(x, w));
+        Ok(y)
     }
 
     fn matmul_nn(&self, x: &Size, w: &Size) -> Result<Size> {
-        Ok(self.sized((x.rows, w.cols)))
+        let y = self.sized((x.rows, w.cols));
+        drop(self.rounded(x, w));
+        Ok(y)
     }
 
-    fn add_matmul_nt(&self, _: &mut Size, _: f32, _: &Size, _: &Size) -> Result<()> {
+    fn add_matmul_nt(&self, _: &mut Size, _: f32, x: &Size, w: &Size) -> Result<()> {
+        drop(self.rounded(x, w));
         Ok(())
     }
 
-    fn add_matmul_nn(&self, _: &mut Size, _: f32, _: &Size, _: &Size) -> Result<()> {
+    fn add_matmul_nn(&self, _: &mut Size, _: f32, x: &Size, w: &Size) -> Result<()> {
+        drop(self.rounded(x, w));
         Ok(())
     }
 

@@ -49,13 +49,13 @@ pub use leaf::{Gradients, Parameter};
 pub use lora::{LoraSpec, Matcher, Targets};
 pub use lorikeet_gguf::GgufError;
 pub use lorikeet_kernels::{
-    Activation, AdamWStep, Backend, Composed, Fused, HostMatrix, KernelError, Objective, Precision, RowLoss, Spans,
-    Tally, random,
+    Activation, AdamWStep, Backend, Composed, Fused, HostMatrix, KernelError, Objective, Precision, RowLoss, Simd,
+    Spans, Tally, random,
 };
 pub use model::Model;
 pub use noise::Noise;
 pub use norm::NormKind;
 pub use projection::Projection;
 pub use quantise::{Misfits, Quantise};
-pub use save::{copy_companions, write_file};
+pub use save::{copy_companions, write_file, write_tensors_late};
 pub use tokens::{LossSum, Recompute, Tokens};

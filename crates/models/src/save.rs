@@ -2,13 +2,16 @@
 //! transformers read.
 
 use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::HashMap,
     fs::{self, File},
     io::Write,
     path::Path,
 };
 
 use lorikeet_kernels::{Backend, Precision, fused::rows::narrow_bf16};
-use safetensors::{Dtype, tensor::TensorView};
+use safetensors::{Dtype, tensor::View};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -142,20 +145,75 @@ impl<B: Backend> Model<B> {
     }
 
     fn write_parameters(&self, path: &Path, precision: Precision) -> Result<()> {
-        let narrow = precision == Precision::Bf16;
-        let (dtype, mut stored) = (if narrow { Dtype::BF16 } else { Dtype::F32 }, Vec::new());
-        for p in self.parameters() {
-            let numbers = self.backend().download(&p.value)?;
-            let kept = if narrow { precision } else { Precision::F32 };
-            stored.push((p.name.as_str(), p.dims.clone(), encode(&numbers, kept)));
+        let precision = if precision == Precision::Bf16 { precision } else { Precision::F32 };
+        let tensors = self.parameters().iter().map(|p| {
+            let make = || Ok(self.backend().download(&p.value)?);
+            (p.name.clone(), p.dims.clone(), make)
+        });
+        write_tensors_late(path, ("format", "pt".to_owned()), precision, tensors)
+    }
+}
+
+/// Writes tensors as safetensors, whole or not at all; the numbers of each are asked for when its turn comes, so that no more
+/// than one tensor is in memory twice. `note` is a name with a text in the file's metadata.
+///
+/// # Errors
+/// Where the numbers cannot be made or the system refuses; nothing is left behind then.
+pub fn write_tensors_late<F: Fn() -> Result<Vec<f32>>>(
+    path: &Path,
+    note: (&str, String),
+    precision: Precision,
+    tensors: impl Iterator<Item = (String, Vec<usize>, F)>,
+) -> Result<()> {
+    let failed = RefCell::new(None);
+    let late = tensors.map(|(name, dims, make)| (name, Late { dims, precision, make, failed: &failed }));
+    let beside = path.with_extension("partial");
+    let metadata = HashMap::from([(note.0.to_owned(), note.1)]);
+    let written = safetensors::serialize_to_file(late, Some(metadata), &beside).map_err(|e| match e {
+        safetensors::SafeTensorError::IoError(source) => ModelError::io("write", path)(source),
+        other => ModelError::BadWeights { path: path.to_owned(), reason: other.to_string() },
+    });
+    let written = failed.into_inner().map_or(written, Err);
+    let synced = written.and_then(|()| {
+        let file = File::open(&beside).and_then(|file| file.sync_all());
+        file.and_then(|()| fs::rename(&beside, path)).map_err(ModelError::io("write", path))
+    });
+    synced.inspect_err(|_| drop(fs::remove_file(&beside)))
+}
+
+/// A tensor whose numbers are made when they are written.
+struct Late<'a, F> {
+    dims: Vec<usize>,
+    precision: Precision,
+    make: F,
+    failed: &'a RefCell<Option<ModelError>>,
+}
+
+impl<F: Fn() -> Result<Vec<f32>>> View for Late<'_, F> {
+    fn dtype(&self) -> Dtype {
+        if self.precision == Precision::Bf16 { Dtype::BF16 } else { Dtype::F32 }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.dims
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        // Nothing here can fail: after a failure the rest is left empty, and the file is thrown away.
+        if self.failed.borrow().is_some() {
+            return Cow::Borrowed(&[]);
         }
-        let bad =
-            |e: safetensors::SafeTensorError| ModelError::BadWeights { path: path.to_owned(), reason: e.to_string() };
-        let views = stored.iter().map(|(name, dims, bytes)| Ok((*name, TensorView::new(dtype, dims.clone(), bytes)?)));
-        let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(bad)?;
-        let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(bad)?;
-        write_file(path, &bytes)
+        match (self.make)() {
+            Ok(numbers) => Cow::Owned(encode(&numbers, self.precision)),
+            Err(error) => {
+                self.failed.replace(Some(error));
+                Cow::Borrowed(&[])
+            }
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        self.dims.iter().product::<usize>() * self.precision.block_bytes()
     }
 }
 

@@ -6,13 +6,12 @@
 //! order of examples are functions of seed and position, so the step is all there is to remember of them.
 
 use std::{
-    collections::HashMap,
     fs::{self, File},
     path::{Path, PathBuf},
 };
 
-use lorikeet_models::{Backend, Model, ModelFiles, Precision, write_file};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use lorikeet_models::{Backend, Model, ModelFiles, Precision, write_file, write_tensors_late};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -153,7 +152,7 @@ fn write_folder<B: Backend>(
         Method::Lora => model.save_adapter(folder, base_model)?,
         Method::Full => model.save_whole(folder, Precision::F32, &[])?,
     }
-    write_state(&folder.join(STATE_FILE), &optimiser.moments(model)?, progress)?;
+    write_state(&folder.join(STATE_FILE), model, optimiser, progress)?;
     let trainer = json!({
         "best_global_step": progress.best.map(|_| progress.best_step),
         "best_metric": progress.best.map(|b| crate::Scores::from(b).loss.mean()),
@@ -166,21 +165,16 @@ fn write_folder<B: Backend>(
     size_of_folder(folder)
 }
 
-fn write_state(path: &Path, moments: &[Moments], progress: &Progress) -> Result<()> {
-    let damaged = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
-    let to_bytes = |numbers: &[f32]| numbers.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    let stored: Vec<(String, usize, Vec<u8>)> = moments
-        .iter()
-        .flat_map(|m| [(format!("first.{}", m.name), &m.first), (format!("second.{}", m.name), &m.second)])
-        .map(|(name, numbers)| (name, numbers.len(), to_bytes(numbers)))
-        .collect();
-    let views =
-        stored.iter().map(|(name, n, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, vec![*n], bytes)?)));
-    let views = views.collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>();
-    let progress = serde_json::to_string(progress).map_err(|e| damaged(e.to_string()))?;
-    let header = HashMap::from([("progress".to_owned(), progress)]);
-    let bytes = safetensors::serialize(views.map_err(|e| damaged(e.to_string()))?, Some(header));
-    Ok(write_file(path, &bytes.map_err(|e| damaged(e.to_string()))?)?)
+fn write_state<B: Backend>(path: &Path, model: &Model<B>, optimiser: &Optimiser<B>, progress: &Progress) -> Result<()> {
+    let damaged = |e: serde_json::Error| TrainError::Checkpoint { path: path.to_owned(), reason: e.to_string() };
+    let progress = serde_json::to_string(progress).map_err(damaged)?;
+    let moments = optimiser.moments(model).flat_map(|(name, first, second)| {
+        [(format!("first.{name}"), first), (format!("second.{name}"), second)].map(|(name, moment)| {
+            let (rows, cols) = model.backend().shape(moment);
+            (name, vec![rows * cols], move || Ok(model.backend().download(moment)?))
+        })
+    });
+    Ok(write_tensors_late(path, ("progress", progress), Precision::F32, moments)?)
 }
 
 fn read_progress(folder: &Path) -> Result<Progress> {

@@ -11,7 +11,11 @@ use lorikeet_models::{
     Gradients, Model, ModelConfig, ModelFiles, Objective, Recompute, Spans, Tally, Tokens, Trainable, WeightSource,
 };
 
-use crate::{Method, Optimiser, RecomputeChoice, Result, Settings};
+use crate::{Method, Optimiser, PrecisionChoice, RecomputeChoice, Result, Settings};
+
+/// What a run holds besides what is counted: code touched for the first time, stacks of threads, the tokenizer. Measured: 17 to
+/// 22 MB over models of 12 to 135 million parameters with vocabularies of 8,192 to 49,152 tokens.
+const REST_BYTES: u64 = 18_000_000;
 
 /// The sequences that are computed together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +44,7 @@ impl BatchSize {
 /// Bytes that a run holds at its most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
-    /// The base, as it is kept.
+    /// The base, as it is kept, and what every run holds.
     pub base_bytes: u64,
     /// What is trained: values, gradients, both moments.
     pub trained_bytes: u64,
@@ -83,8 +87,11 @@ impl Scale {
             (_, Some(quantise)) => quantise.n_bytes(files.n_parameters() as u64, files.n_bytes() as u64),
             (_, None) => files.n_bytes() as u64,
         };
+        let base_bytes = base_bytes + REST_BYTES;
         let n_blocks = config.n_blocks();
         let tally = Tally::default();
+        let is_narrow = settings.precision == PrecisionChoice::Bf16;
+        let tally = if is_narrow { tally.with_bf16() } else { tally };
         let model = Model::build(tally.clone(), config, &WeightSource::Files(files), &trainable, settings.seed)?;
         let grads = model.gradients()?;
         let optimiser = Optimiser::new(&model, settings.optimiser())?;

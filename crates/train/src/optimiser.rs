@@ -88,18 +88,12 @@ impl<B: Backend> Optimiser<B> {
         self.step
     }
 
-    /// The moments, for a checkpoint.
-    ///
-    /// # Errors
-    /// Where the device refuses.
-    pub fn moments(&self, model: &Model<B>) -> Result<Vec<Moments>> {
-        let backend = model.backend();
-        let pairs = model.parameters().iter().zip(&self.moments);
-        pairs
-            .map(|(p, (m, v))| {
-                Ok(Moments { name: p.name.clone(), first: backend.download(m)?, second: backend.download(v)? })
-            })
-            .collect()
+    /// First and second moment of every parameter with its name, for a checkpoint.
+    pub fn moments<'o>(
+        &'o self,
+        model: &'o Model<B>,
+    ) -> impl Iterator<Item = (&'o str, &'o B::Tensor, &'o B::Tensor)> + 'o {
+        model.parameters().iter().zip(&self.moments).map(|(p, (first, second))| (p.name.as_str(), first, second))
     }
 
     /// Takes up the moments of a checkpoint, in the order of the parameters.

@@ -31,7 +31,7 @@ impl Entrant {
 }
 
 /// The variable that keeps the engine from the widest instructions.
-pub const WITHOUT_AVX512: (&str, &str) = ("LORIKEET_AVX512", "0");
+pub const WITHOUT_AVX512: (&str, &str) = ("LORIKEET_SIMD", "avx2");
 
 /// What ours is measured against.
 #[derive(Clone, Debug, PartialEq)]

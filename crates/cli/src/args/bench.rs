@@ -39,6 +39,9 @@ pub struct BenchArgs {
     /// Another value for a setting of the training runs, such as `recompute=on`; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+    /// Use no wider vector instructions than these, where the processor has them
+    #[arg(long, value_name = "SIMD", value_parser = ["portable", "avx2", "avx512", "avx512-bf16"])]
+    pub simd: Option<String>,
     /// Keep weights and examples in this folder for the next time [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,

@@ -12,7 +12,7 @@ use lorikeet_api::{
     App, app,
     wire::{ApiError, ErrorCode, ModelRequest},
 };
-use lorikeet_bench::{Assignment, Described, Material, Measured, Options, Peak, WORKLOADS, Work, Workload};
+use lorikeet_bench::{Assignment, Described, MOST_SIMD, Material, Measured, Options, Peak, WORKLOADS, Work, Workload};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -56,14 +56,14 @@ pub fn run(args: BenchArgs, printer: &mut Printer) -> Result<(), Failure> {
         return printer.document(&described.collect::<Result<Vec<_>, Failure>>()?);
     }
     let (options, interrupt) = (options(&args)?, Interrupt::listen()?);
-    let peaks = if args.no_peak { Vec::new() } else { vec![peak(options.threads)?] };
+    let peaks = if args.no_peak { Vec::new() } else { peaks(options.threads)? };
     let mut measured = Vec::new();
     for workload in workloads {
         if !printer.wants_json() {
             print::note(format!("{}: {}", workload.name, workload.title));
         }
         let material = prepare(workload)?;
-        measured.push(measure_apart(workload, material, &options)?);
+        measured.push(measure_apart(workload, material, &options, args.simd.as_deref())?);
         if interrupt.is_set() {
             break;
         }
@@ -109,8 +109,8 @@ fn options(args: &BenchArgs) -> Result<Options, Failure> {
     Ok(Options { threads: args.threads.unwrap_or(all), seconds: args.seconds, steps: args.steps, settings })
 }
 
-fn peak(threads: u64) -> Result<Peak, Failure> {
-    lorikeet_bench::peak(threads as usize, PEAK_SECONDS).map_err(|e| ApiError::from(e).into())
+fn peaks(threads: u64) -> Result<Vec<Peak>, Failure> {
+    lorikeet_bench::peaks(threads as usize, PEAK_SECONDS).map_err(|e| ApiError::from(e).into())
 }
 
 /// The folder of the built-in model, whose tokenizer and template read conversations.
@@ -130,13 +130,21 @@ fn measure_here(assignment: &str, printer: &mut Printer) -> Result<(), Failure> 
 }
 
 /// Measures in a process of its own.
-fn measure_apart(workload: &Workload, material: Material, options: &Options) -> Result<Measured, Failure> {
+fn measure_apart(
+    workload: &Workload,
+    material: Material,
+    options: &Options,
+    simd: Option<&str>,
+) -> Result<Measured, Failure> {
     let assignment = Assignment { workload: workload.name.to_owned(), material, options: options.clone() };
     let assignment = serde_json::to_string(&assignment).map_err(Failure::unwritable)?;
     let failed =
         |why: String| ApiError::new(ErrorCode::Internal, format!("`{}` was not measured: {why}", workload.name));
     let program = env::current_exe().map_err(|e| failed(e.to_string()))?;
     let mut command = Command::new(program);
+    if let Some(most) = simd {
+        command.env(MOST_SIMD, most);
+    }
     command.args(["bench", "--assignment", &assignment]).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().map_err(|e| failed(e.to_string()))?;
     if !output.status.success() {
@@ -273,6 +281,7 @@ mod tests {
             exactly: false,
             no_peak: false,
             assignment: None,
+            simd: None,
         };
         let names: Vec<&str> = chosen(&args(&["b", "b-recompute", "h"])).unwrap().iter().map(|w| w.name).collect();
         assert_eq!(names, ["b", "b-recompute", "h"]);
