@@ -22,8 +22,8 @@ fn importing_explains_itself() {
 #[test]
 fn every_setting_is_in_the_long_help_under_its_heading() {
     let help = Terminal::new().run("train --help").well().out;
-    for heading in ["Learning:", "Adapter:", "Data:", "Saving:", "Computing:"] {
-        assert!(help.lines().any(|line| line == heading), "no heading `{heading}`");
+    for heading in ["Learning:", "Adapter, ", "Data:", "Saving:", "Computing:"] {
+        assert!(help.lines().any(|line| line.starts_with(heading)), "no heading `{heading}`");
     }
     for flag in ["--warmup", "--beta1", "--early-stopping", "--keep-checkpoints", "--recompute"] {
         assert!(help.contains(flag), "no flag `{flag}`");
