@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lorikeet_data::{ImportOptions, Store, Task};
-use lorikeet_jobs::train::{Method, Outcome, Settings};
+use lorikeet_jobs::train::{Method, Outcome, PrecisionChoice, Settings};
 use lorikeet_jobs::{Failure, InProcess, JobSpec, Jobs, Link, RunEvent, RunSource, Runner, Scope, What, codes};
 use lorikeet_registry::{NewRun, Registry, RunFolder, RunRow, RunStatus};
 use serde_json::json;
@@ -94,7 +94,12 @@ impl Bench {
     }
 
     fn add(&self, name: &str) -> String {
+        self.add_with(name, PrecisionChoice::F32)
+    }
+
+    fn add_with(&self, name: &str, precision: PrecisionChoice) -> String {
         let settings = Settings {
+            precision,
             steps: Some(4),
             batch_size: 2,
             max_length: 32,
@@ -160,6 +165,20 @@ fn a_run_is_executed_recorded_and_ended_with_its_figures() {
     assert!(artifacts[0].n_bytes > 1000);
     assert_eq!(bench.registry.checkpoints().best(&id).unwrap().map(|row| row.step), row.best_step);
     assert_eq!(bench.registry.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn the_precision_of_a_run_reaches_what_computes_it() {
+    let Some(bench) = Bench::new(Arc::new(InProcess)) else { return };
+    let precisions = [PrecisionChoice::F32, PrecisionChoice::Bf16, PrecisionChoice::Bf16];
+    let ids = precisions.map(|precision| bench.add_with("sums", precision));
+    bench.jobs.start_worker(Scope::Queue);
+    let [exact, rounded, again] = ids.map(|id| {
+        bench.follow(&id);
+        bench.row(&id).metrics.unwrap()["train_loss"].as_f64().unwrap()
+    });
+    assert_eq!(rounded, again);
+    assert!(exact != rounded && (exact - rounded).abs() < 0.01 * exact, "{exact} and {rounded}");
 }
 
 #[test]

@@ -109,8 +109,58 @@ pub struct AdamWStep {
     pub gradient_scale: f64,
 }
 
+/// One product of a sum: `factor x wᵀ`, or `factor x w`.
+pub struct Term<'a, T> {
+    /// Multiplies the product.
+    pub factor: f32,
+    /// Left operand (N, k).
+    pub x: &'a T,
+    /// Right operand, which may be narrow: (n, k) where it is transposed, (k, n) where it is not.
+    pub w: &'a T,
+    /// Whether rows of `w` are columns of the result.
+    pub transposed: bool,
+}
+
+impl<T> Clone for Term<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Term<'_, T> {}
+
+/// [`Backend::sum_of_products`], one operation after the other.
+pub(crate) fn one_by_one<B: Backend>(
+    b: &B,
+    onto: Option<B::Tensor>,
+    first: Term<'_, B::Tensor>,
+    more: &[Term<'_, B::Tensor>],
+    bias: Option<&B::Tensor>,
+) -> Result<B::Tensor> {
+    let add = |sum: &mut B::Tensor, t: Term<'_, B::Tensor>| match t.transposed {
+        true => b.add_matmul_nt(sum, t.factor, t.x, t.w),
+        false => b.add_matmul_nn(sum, t.factor, t.x, t.w),
+    };
+    let mut sum = match onto {
+        Some(mut sum) => {
+            add(&mut sum, first)?;
+            sum
+        }
+        None => {
+            let mut product =
+                if first.transposed { b.matmul_nt(first.x, first.w) } else { b.matmul_nn(first.x, first.w) }?;
+            if first.factor != 1.0 {
+                b.scale(&mut product, first.factor)?;
+            }
+            product
+        }
+    };
+    more.iter().try_for_each(|term| add(&mut sum, *term))?;
+    bias.map_or(Ok(()), |bias| b.add_bias(&mut sum, bias))?;
+    Ok(sum)
+}
+
 /// A device and its operations. Every operation that returns a tensor returns a new one; `&mut` operands change in place.
-pub trait Backend: Send + Sync {
+pub trait Backend: Send + Sync + Sized {
     /// A two-dimensional tensor on this device.
     type Tensor: Send + Sync;
 
@@ -151,6 +201,20 @@ pub trait Backend: Send + Sync {
     fn add_matmul_nt(&self, y: &mut Self::Tensor, alpha: f32, x: &Self::Tensor, w: &Self::Tensor) -> Result<()>;
     /// `y += alpha x w`.
     fn add_matmul_nn(&self, y: &mut Self::Tensor, alpha: f32, x: &Self::Tensor, w: &Self::Tensor) -> Result<()>;
+    /// Whether products of so many rows with several weights are faster through [`Backend::matmul_nt_each`] than as sums.
+    fn joins_products(&self, _rows: usize) -> bool {
+        false
+    }
+    /// `[onto +] first + more [+ bias]`, each number written once where a device can; `bias` is (1, n).
+    fn sum_of_products(
+        &self,
+        onto: Option<Self::Tensor>,
+        first: Term<'_, Self::Tensor>,
+        more: &[Term<'_, Self::Tensor>],
+        bias: Option<&Self::Tensor>,
+    ) -> Result<Self::Tensor> {
+        one_by_one(self, onto, first, more, bias)
+    }
     /// `g += alpha xᵀ y`: (N, a) with (N, b) onto (a, b). The gradient of a weight.
     fn add_matmul_tn(&self, g: &mut Self::Tensor, alpha: f32, x: &Self::Tensor, y: &Self::Tensor) -> Result<()>;
 

@@ -28,12 +28,14 @@ pub use tensor::Tensor;
 
 use self::{
     checks::{check, check_attention, check_rows, same_shape},
+    few_rows::FEW_ROWS,
     pool::{Buffer, Pool},
+    product::Output,
     tensor::Data,
 };
 use crate::{
     Activation, AdamWStep, AttentionShape, Backend, HostMatrix, KernelError, Objective, Precision, Result, RowLoss,
-    RowOrder, Spans, random::Stream,
+    RowOrder, Spans, Term, backend::one_by_one, random::Stream,
 };
 
 /// Numbers of one block of element-wise work: fits the second-level cache and is worth a task.
@@ -214,6 +216,37 @@ impl Backend for Fused {
         self.nn(y.write("add_matmul_nn")?, alpha, true, x, w)
     }
 
+    fn joins_products(&self, rows: usize) -> bool {
+        rows <= FEW_ROWS
+    }
+
+    fn sum_of_products(
+        &self,
+        onto: Option<Tensor>,
+        first: Term<'_, Tensor>,
+        more: &[Term<'_, Tensor>],
+        bias: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let op = "sum_of_products";
+        let (rows, cols) = (first.x.rows, if first.transposed { first.w.rows } else { first.w.cols });
+        let terms: Vec<_> = std::iter::once(first).chain(more.iter().copied()).collect();
+        if rows <= FEW_ROWS || terms.iter().any(|t| t.x.cols == 0) {
+            return one_by_one(self, onto, first, more, bias);
+        }
+        for Term { x, w, transposed, .. } in &terms {
+            let (inner, n) = if *transposed { (w.cols, w.rows) } else { (w.rows, w.cols) };
+            check(op, x, w, x.cols == inner && x.rows == rows && n == cols)?;
+        }
+        let bias = bias.map(|b| check(op, first.w, b, b.shape() == (1, cols)).and_then(|()| b.read(op))).transpose()?;
+        let accumulate = onto.is_some();
+        let mut y = match onto {
+            Some(y) => check(op, &y, first.w, y.shape() == (rows, cols)).map(|()| y)?,
+            None => Tensor::owned(self.take(rows, cols), rows, cols),
+        };
+        self.sum(Output { bias, accumulate, ..Output::new(rows, cols) }, y.write(op)?, &terms)?;
+        Ok(y)
+    }
+
     fn add_matmul_tn(&self, g: &mut Tensor, alpha: f32, x: &Tensor, y: &Tensor) -> Result<()> {
         check("add_matmul_tn", x, y, x.rows == y.rows && g.shape() == (x.cols, y.cols))?;
         let (a, b) = (x.read("add_matmul_tn")?, y.read("add_matmul_tn")?);
@@ -341,11 +374,11 @@ impl Backend for Fused {
 
     fn activate_backward(&self, f: Activation, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
         same_shape("activate_backward", x, dy)?;
-        let mut dx = self.duplicate(dy)?;
-        let numbers = x.read("activate_backward")?;
-        let blocks = dx.write("activate_backward")?.par_chunks_mut(BLOCK).zip(numbers.par_chunks(BLOCK));
-        blocks.for_each(|(dx, x)| rows::activate_backward(f, x, dx));
-        Ok(dx)
+        let (mut dx, x_numbers) = (self.take(x.rows, x.cols), x.read("activate_backward")?);
+        let inputs = x_numbers.par_chunks(BLOCK).zip(dy.read("activate_backward")?.par_chunks(BLOCK));
+        let blocks = dx.par_chunks_mut(BLOCK).zip(inputs);
+        blocks.for_each(|(dx, (x, dy))| rows::activate_backward(f, x, dy, dx));
+        Ok(Tensor::owned(dx, x.rows, x.cols))
     }
 
     fn gated(&self, f: Activation, gate: &Tensor, up: &Tensor) -> Result<Tensor> {

@@ -16,7 +16,7 @@ mod quantise;
 pub mod random;
 mod tally;
 
-pub use backend::{Activation, AdamWStep, AttentionShape, Backend, Spans};
+pub use backend::{Activation, AdamWStep, AttentionShape, Backend, Spans, Term};
 pub use composed::Composed;
 pub use error::{KernelError, Result};
 pub use fused::{Fused, Simd};

@@ -177,11 +177,18 @@ impl HostMatrix {
         }
     }
 
-    /// Widens the numbers of row `row` at `columns` into `out`, which is as long.
-    pub(crate) fn widen_part(&self, row: usize, columns: Range<usize>, out: &mut [f32]) {
+    /// The blocks of row `row` that hold the numbers at `columns`.
+    pub(crate) fn part_bytes(&self, row: usize, columns: Range<usize>) -> &[u8] {
         let (len, n_bytes) = (self.precision.block_len(), self.precision.block_bytes());
         let (first, last) = (columns.start / len, columns.end.div_ceil(len));
-        let bytes = self.row_bytes(row).get(first * n_bytes..last * n_bytes).unwrap_or_default();
+        self.row_bytes(row).get(first * n_bytes..last * n_bytes).unwrap_or_default()
+    }
+
+    /// Widens the numbers of row `row` at `columns` into `out`, which is as long.
+    pub(crate) fn widen_part(&self, row: usize, columns: Range<usize>, out: &mut [f32]) {
+        let len = self.precision.block_len();
+        let (first, last) = (columns.start / len, columns.end.div_ceil(len));
+        let bytes = self.part_bytes(row, columns.clone());
         if columns.start == first * len && columns.end == last * len {
             return crate::fused::widen(self.precision, bytes, out);
         }

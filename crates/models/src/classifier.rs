@@ -7,7 +7,7 @@ use crate::{
     EncoderSpec, Result,
     build::{Builder, FreshHead},
     config::EncoderFamily,
-    leaf::{Context, Gradients, InputGradient},
+    leaf::{Context, Gradients, Input, InputGradient},
     names::EncoderNames,
     projection::{LowRank, Projection},
 };
@@ -67,11 +67,11 @@ impl<B: Backend> Classifier<B> {
     ) -> Result<B::Tensor> {
         let be = ctx.backend;
         let (mut dpooled, mut dfirst) = (InputGradient::Empty, InputGradient::Empty);
-        self.classes.backward(ctx, grads, (&trace.pooled, None), &trace.logits, &mut dpooled)?;
+        self.classes.backward(ctx, grads, (Input::Kept(&trace.pooled), None), &trace.logits, &mut dpooled)?;
         let mut dhidden = be.zeros(n_rows, be.shape(&trace.first).1)?;
         let Some(dpooled) = dpooled.into_sum() else { return Ok(dhidden) };
         let dbefore = be.activate_backward(self.activation, &trace.before, &dpooled)?;
-        self.dense.backward(ctx, grads, (&trace.first, trace.low.as_ref()), &dbefore, &mut dfirst)?;
+        self.dense.backward(ctx, grads, (Input::Kept(&trace.first), trace.low.as_ref()), &dbefore, &mut dfirst)?;
         if let Some(dfirst) = dfirst.into_sum() {
             be.scatter_add_rows(&mut dhidden, firsts, &dfirst)?;
         }

@@ -10,7 +10,7 @@ use lorikeet_kernels::{Activation, AttentionShape, Backend, Spans};
 use crate::{
     EncoderSpec, Result,
     build::Builder,
-    leaf::{Context, Gradients, InputGradient, Leaf},
+    leaf::{Context, Gradients, Input, InputGradient, Leaf},
     names::EncoderNames,
     norm::{Norm, NormKind},
     projection::{LowRank, Projection},
@@ -138,13 +138,13 @@ impl<B: Backend> Block<B> {
         let be = ctx.backend;
         let dsum = self.feed_forward_backward(ctx, grads, s, dy)?;
         let mut dout = InputGradient::Empty;
-        self.o.backward(ctx, grads, (&s.out, s.low.o.as_ref()), &dsum, &mut dout)?;
+        self.o.backward(ctx, grads, (Input::Kept(&s.out), s.low.o.as_ref()), &dsum, &mut dout)?;
         let Some(dout) = dout.into_sum() else { return Ok(None) };
         let (dq, dk, dv) = be.attention_backward(self.attention, spans, (&s.q, &s.k, &s.v), (&s.out, &s.lse), &dout)?;
         let mut dx = if wanted { InputGradient::Sum(dsum) } else { InputGradient::Unwanted };
-        self.q.backward(ctx, grads, (x, s.low.q.as_ref()), &dq, &mut dx)?;
-        self.k.backward(ctx, grads, (x, s.low.k.as_ref()), &dk, &mut dx)?;
-        self.v.backward(ctx, grads, (x, s.low.v.as_ref()), &dv, &mut dx)?;
+        self.q.backward(ctx, grads, (Input::Kept(x), s.low.q.as_ref()), &dq, &mut dx)?;
+        self.k.backward(ctx, grads, (Input::Kept(x), s.low.k.as_ref()), &dk, &mut dx)?;
+        self.v.backward(ctx, grads, (Input::Kept(x), s.low.v.as_ref()), &dv, &mut dx)?;
         Ok(dx.into_sum())
     }
 
@@ -159,14 +159,13 @@ impl<B: Backend> Block<B> {
         let be = ctx.backend;
         let dsum = self.output_norm.backward(ctx, grads, &s.before_y, dy)?;
         let mut dh = InputGradient::Empty;
-        let h = be.activate(self.activation, &s.up)?;
-        self.down.backward(ctx, grads, (&h, s.low.down.as_ref()), &dsum, &mut dh)?;
-        drop(h);
+        let h = || Ok(be.activate(self.activation, &s.up)?);
+        self.down.backward(ctx, grads, (Input::Again(&h), s.low.down.as_ref()), &dsum, &mut dh)?;
         let Some(dh) = dh.into_sum() else { return Ok(dsum) };
         let dup = be.activate_backward(self.activation, &s.up, &dh)?;
-        let mid = self.attention_norm.forward(ctx, &s.before_mid)?;
+        let mid = || self.attention_norm.forward(ctx, &s.before_mid);
         let mut dmid = InputGradient::Sum(dsum);
-        self.up.backward(ctx, grads, (&mid, s.low.up.as_ref()), &dup, &mut dmid)?;
+        self.up.backward(ctx, grads, (Input::Again(&mid), s.low.up.as_ref()), &dup, &mut dmid)?;
         let Some(dmid) = dmid.into_sum() else { return Ok(dh) };
         self.attention_norm.backward(ctx, grads, &s.before_mid, &dmid)
     }
@@ -286,7 +285,7 @@ impl<B: Backend> Encoder<B> {
         let mut dnormed = InputGradient::wanted(self.word.is_trained());
         let widened = self.widen.as_ref().zip(embedded.normed.as_ref());
         if let Some((widen, (normed, low))) = widened {
-            widen.backward(ctx, grads, (normed, low.as_ref()), dy, &mut dnormed)?;
+            widen.backward(ctx, grads, (Input::Kept(normed), low.as_ref()), dy, &mut dnormed)?;
         }
         let dnormed = dnormed.into_sum();
         let dnormed = if widened.is_some() { dnormed.as_ref() } else { Some(dy) };

@@ -6,7 +6,7 @@ use lorikeet_kernels::{Backend, KernelError};
 use crate::{
     Result,
     build::{Builder, LinearShape},
-    leaf::{Context, Gradients, InputGradient},
+    leaf::{Context, Gradients, Input, InputGradient},
     projection::{LowRank, Projection},
 };
 
@@ -49,13 +49,16 @@ impl<B: Backend, const K: usize> Fan<B, K> {
         &self,
         ctx: Context<'_, B>,
         grads: &mut Gradients<B>,
-        (x, lows): (&B::Tensor, &FanLow<B::Tensor>),
+        (x, lows): (Input<'_, B::Tensor>, &FanLow<B::Tensor>),
         dy: [&B::Tensor; K],
         dx: &mut InputGradient<B::Tensor>,
     ) -> Result<()> {
         if let ([whole], [low], true) = (self.maps.as_slice(), lows.as_slice(), K > 1) {
             return whole.backward(ctx, grads, (x, low.as_ref()), &ctx.backend.join_columns(&dy)?, dx);
         }
+        // What is computed again is computed once for all maps.
+        let mut made = None;
+        let x = if self.is_trained() { Input::Kept(x.get(&mut made)?) } else { x };
         let mut maps = self.maps.iter().zip(lows).zip(dy);
         maps.try_for_each(|((map, low), dy)| map.backward(ctx, grads, (x, low.as_ref()), dy, dx))
     }

@@ -103,3 +103,30 @@ impl<T> InputGradient<T> {
         }
     }
 }
+
+/// The input of a layer when its backward asks for it: what nothing trained reads is not made.
+pub(crate) enum Input<'a, T> {
+    Kept(&'a T),
+    /// Computed again.
+    Again(&'a dyn Fn() -> Result<T>),
+}
+
+impl<T> Clone for Input<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Input<'_, T> {}
+
+impl<'a, T> Input<'a, T> {
+    /// The input, in `made` where it is computed again.
+    pub fn get<'m>(self, made: &'m mut Option<T>) -> Result<&'m T>
+    where
+        'a: 'm,
+    {
+        Ok(match self {
+            Input::Kept(x) => x,
+            Input::Again(make) => made.insert(make()?),
+        })
+    }
+}

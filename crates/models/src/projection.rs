@@ -10,11 +10,11 @@
 
 use std::sync::OnceLock;
 
-use lorikeet_kernels::{Backend, KernelError};
+use lorikeet_kernels::{Backend, KernelError, Term};
 
 use crate::{
     Result,
-    leaf::{Context, Gradients, InputGradient, Leaf},
+    leaf::{Context, Gradients, Input, InputGradient, Leaf},
 };
 
 /// A linear map from `in` to `out` channels.
@@ -127,6 +127,9 @@ impl<B: Backend> Projection<B> {
         x: &B::Tensor,
     ) -> Result<Vec<(B::Tensor, Option<LowRank<B::Tensor>>)>> {
         let be = ctx.backend;
+        if !be.joins_products(be.shape(x).0) {
+            return maps.iter().map(|map| map.forward_alone(ctx, x)).collect();
+        }
         // Each weight, and each A that reads the same input.
         let mut weights = Vec::with_capacity(2 * maps.len());
         weights.extend(maps.iter().filter(|map| !map.transposed).map(|map| map.weight(ctx)));
@@ -152,6 +155,26 @@ impl<B: Backend> Projection<B> {
             Ok((y, low))
         };
         maps.iter().map(one).collect()
+    }
+
+    /// [`Projection::forward`] of many rows: the map and its update as one sum.
+    #[allow(clippy::type_complexity)]
+    fn forward_alone(&self, ctx: Context<'_, B>, x: &B::Tensor) -> Result<(B::Tensor, Option<LowRank<B::Tensor>>)> {
+        let (be, bias) = (ctx.backend, self.bias.as_ref().map(|bias| bias.get(ctx)));
+        let product = Term { factor: 1.0, x, w: self.weight(ctx), transposed: !self.transposed };
+        let Some(adapter) = self.active(ctx) else { return Ok((be.sum_of_products(None, product, &[], bias)?, None)) };
+        let dropped = ctx.dropped(adapter.a, x)?;
+        let low = be.matmul_nt(dropped.as_ref().unwrap_or(x), &ctx.parameters[adapter.a].value)?;
+        let update = Term { factor: adapter.scale, x: &low, w: &ctx.parameters[adapter.b].value, transposed: true };
+        let Some(magnitude) = &adapter.magnitude else {
+            let y = be.sum_of_products(None, product, &[update], bias)?;
+            return Ok((y, Some(LowRank { low, before: None })));
+        };
+        let before = be.sum_of_products(None, product, &[update], None)?;
+        let mut y = be.duplicate(&before)?;
+        be.scale_columns(&mut y, &magnitude.factors(ctx, self, adapter)?.of_output)?;
+        bias.map_or(Ok(()), |bias| be.add_bias(&mut y, bias))?;
+        Ok((y, Some(LowRank { low, before: Some(before) })))
     }
 
     fn adapt(
@@ -181,33 +204,35 @@ impl<B: Backend> Projection<B> {
         &self,
         ctx: Context<'_, B>,
         grads: &mut Gradients<B>,
-        (x, low): (&B::Tensor, Option<&LowRank<B::Tensor>>),
+        (x, low): (Input<'_, B::Tensor>, Option<&LowRank<B::Tensor>>),
         dy: &B::Tensor,
         dx: &mut InputGradient<B::Tensor>,
     ) -> Result<()> {
-        let be = ctx.backend;
+        let (be, mut made) = (ctx.backend, None);
         if let Some(db) = self.bias.as_ref().and_then(|b| b.gradient(grads)) {
             be.add_bias_grad(db, dy)?;
         }
         let (Some(adapter), Some(low)) = (self.active(ctx), low) else {
             if let Some(dw) = self.weight.gradient(grads) {
+                let x = x.get(&mut made)?;
                 let (left, right) = if self.transposed { (x, dy) } else { (dy, x) };
                 be.add_matmul_tn(dw, 1.0, left, right)?;
             }
-            return self.add_product(ctx, dy, dx);
+            return self.add_product(ctx, dy, None, dx);
         };
         let scaled = self.magnitude_backward(ctx, grads, (adapter, low), dy)?;
         let dy = scaled.as_ref().unwrap_or(dy);
-        self.add_product(ctx, dy, dx)?;
         let (a, b) = (&ctx.parameters[adapter.a].value, &ctx.parameters[adapter.b].value);
-        be.add_matmul_tn(&mut grads.0[adapter.b], adapter.scale, dy, &low.low)?;
         let dlow = be.matmul_nn(dy, b)?;
-        let dropped = ctx.dropped(adapter.a, x)?;
-        be.add_matmul_tn(&mut grads.0[adapter.a], adapter.scale, &dlow, dropped.as_ref().unwrap_or(x))?;
+        be.add_matmul_tn(&mut grads.0[adapter.b], adapter.scale, dy, &low.low)?;
+        let x = x.get(&mut made)?;
+        let Some(dropped) = ctx.dropped(adapter.a, x)? else {
+            be.add_matmul_tn(&mut grads.0[adapter.a], adapter.scale, &dlow, x)?;
+            return self.add_product(ctx, dy, Some((adapter.scale, &dlow, a)), dx);
+        };
+        be.add_matmul_tn(&mut grads.0[adapter.a], adapter.scale, &dlow, &dropped)?;
+        self.add_product(ctx, dy, None, dx)?;
         let InputGradient::Sum(dx) = dx else { return Ok(()) };
-        if dropped.is_none() {
-            return Ok(be.add_matmul_nn(dx, adapter.scale, &dlow, a)?);
-        }
         let mut through = be.matmul_nn(&dlow, a)?;
         be.scale(&mut through, adapter.scale)?;
         if let Some(through) = ctx.dropped(adapter.a, &through)? {
@@ -236,15 +261,22 @@ impl<B: Backend> Projection<B> {
         Ok(Some(scaled))
     }
 
-    fn add_product(&self, ctx: Context<'_, B>, dy: &B::Tensor, dx: &mut InputGradient<B::Tensor>) -> Result<()> {
-        let (be, w) = (ctx.backend, self.weight(ctx));
-        match (dx, self.transposed) {
-            (InputGradient::Unwanted, _) => {}
-            (dx @ InputGradient::Empty, false) => *dx = InputGradient::Sum(be.matmul_nn(dy, w)?),
-            (dx @ InputGradient::Empty, true) => *dx = InputGradient::Sum(be.matmul_nt(dy, w)?),
-            (InputGradient::Sum(sum), false) => be.add_matmul_nn(sum, 1.0, dy, w)?,
-            (InputGradient::Sum(sum), true) => be.add_matmul_nt(sum, 1.0, dy, w)?,
-        }
+    /// Adds `dy W`, and `factor dlow A` where the update's part goes the same way, to the input's gradient.
+    fn add_product(
+        &self,
+        ctx: Context<'_, B>,
+        dy: &B::Tensor,
+        update: Option<(f32, &B::Tensor, &B::Tensor)>,
+        dx: &mut InputGradient<B::Tensor>,
+    ) -> Result<()> {
+        let onto = match std::mem::replace(dx, InputGradient::Unwanted) {
+            InputGradient::Unwanted => return Ok(()),
+            InputGradient::Empty => None,
+            InputGradient::Sum(sum) => Some(sum),
+        };
+        let product = Term { factor: 1.0, x: dy, w: self.weight(ctx), transposed: self.transposed };
+        let update = update.map(|(factor, x, w)| Term { factor, x, w, transposed: false });
+        *dx = InputGradient::Sum(ctx.backend.sum_of_products(onto, product, update.as_slice(), None)?);
         Ok(())
     }
 

@@ -58,6 +58,30 @@ pub struct Right<'a> {
     pub factor: f32,
 }
 
+/// Rows of a right operand as inner loops read them, in words.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    /// The first word of the first panel.
+    pub first: *const u32,
+    /// From a row to the next.
+    pub step: usize,
+    /// From a panel to the next.
+    pub panel: usize,
+}
+
+impl Rows {
+    /// The rows of panel `n`.
+    pub fn panel(self, n: usize) -> Self {
+        Self { first: self.first.wrapping_add(n * self.panel), ..self }
+    }
+}
+
+/// Rows of a weight that are asked for before they are needed.
+const ROWS_AHEAD: usize = 16;
+
+/// Rows of a result up to which packing its right operand costs more than reading it in steps.
+const NOT_WORTH_PACKING: usize = 16;
+
 /// Space for numbers on their way into panels.
 #[derive(Default)]
 pub struct Lines {
@@ -68,9 +92,6 @@ pub struct Lines {
 
 /// Columns that are transposed together.
 const GROUP: usize = 8;
-
-/// Rows of a weight that are asked for before they are needed.
-const ROWS_AHEAD: usize = 16;
 
 impl Right<'_> {
     /// Numbers of `row` at `columns`, as they lie or in `scratch`.
@@ -96,19 +117,32 @@ impl Right<'_> {
         }
     }
 
-    /// Has the numbers of `row` at `columns` brought into the cache: processors foresee the next row only where it follows.
-    fn fetch(&self, row: usize, columns: &Range<usize>) {
-        #[cfg(target_arch = "x86_64")]
-        if let Source::Floats(numbers, stride) = self.source {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let part = numbers.get(row * stride + columns.start..row * stride + columns.end).unwrap_or_default();
-            for line in part.chunks(16) {
-                // SAFETY: a prefetch reads nothing, and the address lies inside the numbers.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-            }
+    /// The panels of `columns` without packing them, for a result of so few rows that this is faster: floats whose rows are
+    /// rows of the panels, and are long enough to be read in whole panels.
+    pub fn as_it_lies(&self, m: usize, columns: &Range<usize>, words: &Range<usize>) -> Option<Rows> {
+        let Source::Floats(numbers, stride) = self.source else { return None };
+        if m > NOT_WORTH_PACKING
+            || self.transposed
+            || self.kept != Kept::Whole
+            || self.factor != 1.0
+            || words.is_empty()
+        {
+            return None;
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (row, columns);
+        let end = columns.start + columns.len().next_multiple_of(COLS);
+        let part = numbers.get(words.start * stride + columns.start..(words.end - 1) * stride + end)?;
+        Some(Rows { first: part.as_ptr().cast(), step: stride, panel: COLS })
+    }
+
+    /// Has the numbers of `row` at `columns` brought into the cache: processors foresee a row only where it follows the last.
+    fn fetch(&self, row: usize, columns: &Range<usize>) {
+        fetch(match self.source {
+            _ if row >= self.inner => &[],
+            Source::Floats(numbers, stride) => {
+                numbers.get(row * stride + columns.start..row * stride + columns.end).map(bytes_of).unwrap_or_default()
+            }
+            Source::Stored(matrix) => matrix.part_bytes(row, columns.clone()),
+        });
     }
 
     /// Numbers that are widened together where stored rows are rows of the panel.
@@ -158,6 +192,9 @@ impl Right<'_> {
         for (w, word) in words.enumerate() {
             let row = if self.kept == Kept::Paired { 2 * word } else { word };
             self.fetch(row + ROWS_AHEAD, &columns);
+            if self.kept == Kept::Paired {
+                self.fetch(row + 1 + ROWS_AHEAD, &columns);
+            }
             let even = self.numbers(row, columns.clone(), numbers);
             let is_last = row + 1 >= self.inner;
             let odd = if self.kept == Kept::Paired && !is_last {
@@ -186,6 +223,23 @@ pub fn to_words(kept: Kept, numbers: &[f32], words: &mut [u32]) {
         Kept::Rounded => round(numbers, words),
         Kept::Paired => narrow(numbers, halves(words)),
     }
+}
+
+fn bytes_of(numbers: &[f32]) -> &[u8] {
+    // SAFETY: floats are bytes, which need no alignment.
+    unsafe { numbers.align_to().1 }
+}
+
+/// Asks for bytes before they are read.
+fn fetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing, and the address lies inside the bytes.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 /// The 16-bit halves of words, the lower one first: pairs are made on x86 only.

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{
     micro::{COLS, Factors, ROWS, Tile, Word, add_products},
-    panels::{Kept, Lines, Right, Source},
+    panels::{Kept, Lines, Right, Rows, Source},
     simd::Simd,
 };
 
@@ -125,8 +125,9 @@ impl Shared {
 /// Words of panels that stay in the second-level cache, and most panels of one task.
 const CACHED: usize = 1 << 17;
 const PANELS_PER_TASK: usize = 8;
-/// Words along the inner dimension that are summed before the result is written for the first time.
-const WORDS_PER_PASS: usize = 4096;
+/// Words along the inner dimension that are summed before the result is written for the first time: few enough for several
+/// panels side by side in the cache, so that more than a line of each row of a weight is read at a time.
+const WORDS_PER_PASS: usize = 1024;
 /// Products of numbers below which a second thread is not worth its start.
 const SMALL: usize = 1 << 18;
 
@@ -182,7 +183,8 @@ impl Panels {
                 let n = COLS.min(columns.end - from);
                 let mut tile = Tile([[0.0; COLS]; ROWS]);
                 let panel = &self.chunks[from / COLS * self.inner + inner.start..];
-                let f = factors(left, block.start, 0..inner.len(), panel);
+                let rows = Rows { first: panel.as_ptr().cast(), step: COLS, panel: 0 };
+                let f = factors(left, block.start, 0..inner.len(), rows);
                 // SAFETY: the panel holds `inner`; the rest is promised by the caller.
                 unsafe {
                     add_products(simd, Word::Float, f, (block.len(), n), &mut tile);
@@ -278,14 +280,21 @@ fn part(
     let n_panels = columns.len().div_ceil(COLS);
     for (i, pass) in passes(terms).into_iter().enumerate() {
         let n_words: usize = pass.iter().map(|(_, words)| words.len()).sum();
-        scratch.panels.resize(scratch.panels.len().max(n_words * n_panels), Chunk([0; COLS]));
+        if scratch.panels.len() < n_words * n_panels {
+            scratch.panels.resize(n_words * n_panels, Chunk([0; COLS]));
+        }
         let mut packed = scratch.panels.as_mut_slice();
         let mut chunks = Vec::with_capacity(pass.len());
         for (term, words) in pass {
-            let (own, rest) = packed.split_at_mut(words.len() * n_panels);
+            let (term, (own, rest)) = (&terms[term], packed.split_at_mut(words.len() * n_panels));
             packed = rest;
-            terms[term].right.pack(columns.clone(), words.clone(), &mut scratch.lines, words_of(own));
-            chunks.push((&terms[term], words, &*own));
+            if let Some(rows) = term.right.as_it_lies(out.m, &columns, &words) {
+                chunks.push((term, words, rows));
+                continue;
+            }
+            term.right.pack(columns.clone(), words.clone(), &mut scratch.lines, words_of(own));
+            let panel = words.len() * COLS;
+            chunks.push((term, words, Rows { first: own.as_ptr().cast(), step: COLS, panel }));
         }
         let out = Output {
             accumulate: out.accumulate || i > 0,
@@ -297,9 +306,9 @@ fn part(
                 let from = columns.start + panel * COLS;
                 let n = COLS.min(columns.end - from);
                 let mut tile = Tile([[0.0; COLS]; ROWS]);
-                for (term, words, packed) in &chunks {
-                    let f = factors(term.left, block.start, words.clone(), &packed[panel * words.len()..]);
-                    // SAFETY: extents were compared in `product`, and a panel has 32 words for each of these.
+                for (term, words, rows) in &chunks {
+                    let f = factors(term.left, block.start, words.clone(), rows.panel(panel));
+                    // SAFETY: extents were compared in `product`, and panels have 32 words for each of these.
                     unsafe { add_products(simd, term.right.kept.word(), f, (block.len(), n), &mut tile) };
                 }
                 // SAFETY: rows and columns of this task lie inside the result, as was compared in `product`.
@@ -320,15 +329,15 @@ fn words_of(chunks: &mut [Chunk]) -> &mut [u32] {
     unsafe { chunks.align_to_mut().1 }
 }
 
-fn factors(left: Left<'_>, row: usize, words: Range<usize>, panel: &[Chunk]) -> Factors {
+fn factors(left: Left<'_>, row: usize, words: Range<usize>, right: Rows) -> Factors {
     let word = size_of::<u32>();
     Factors {
         k: words.len(),
         a: left.words.as_ptr().wrapping_add(row * left.row_step + words.start * left.k_step),
         row_step: (left.row_step * word) as isize,
         k_step: (left.k_step * word) as isize,
-        b: panel.as_ptr().cast(),
-        b_step: size_of::<Chunk>() as isize,
+        b: right.first,
+        b_step: (right.step * word) as isize,
     }
 }
 

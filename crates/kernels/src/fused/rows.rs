@@ -107,14 +107,14 @@ vectorised! {
         }
     }
 
-    /// `dx = dy f'(x)`, where `dx` holds `dy` at first.
-    pub fn activate_backward(f: Activation, x: &[f32], dx: &mut [f32]) {
+    /// `dx = dy f'(x)`.
+    pub fn activate_backward(f: Activation, x: &[f32], dy: &[f32], dx: &mut [f32]) {
         match f {
-            Activation::Silu => each_times(x, dx, |x| silu(x).1),
-            Activation::Gelu => each_times(x, dx, |x| gelu(x).1),
-            Activation::GeluTanh => each_times(x, dx, |x| gelu_tanh(x).1),
-            Activation::Relu => each_times(x, dx, |x| if x > 0.0 { 1.0 } else { 0.0 }),
-            Activation::Tanh => each_times(x, dx, |x| { let t = tanh(x); 1.0 - t * t }),
+            Activation::Silu => each_product(x, dy, dx, |x| silu(x).1),
+            Activation::Gelu => each_product(x, dy, dx, |x| gelu(x).1),
+            Activation::GeluTanh => each_product(x, dy, dx, |x| gelu_tanh(x).1),
+            Activation::Relu => each_product(x, dy, dx, |x| if x > 0.0 { 1.0 } else { 0.0 }),
+            Activation::Tanh => each_product(x, dy, dx, |x| { let t = tanh(x); 1.0 - t * t }),
         }
     }
 
@@ -380,6 +380,13 @@ fn each(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32) {
 fn each_times(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32) {
     for (y, x) in y.iter_mut().zip(x) {
         *y *= f(*x);
+    }
+}
+
+#[inline(always)]
+fn each_product(x: &[f32], dy: &[f32], dx: &mut [f32], f: impl Fn(f32) -> f32) {
+    for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
+        *dx = dy * f(*x);
     }
 }
 

@@ -61,18 +61,31 @@ impl Fused {
         (x, inner): (&[f32], usize),
         (w, transposed): (&Tensor, bool),
     ) {
-        let source = match (&w.data, w.as_f32()) {
-            (Data::Stored(matrix), None) => Source::Stored(matrix),
-            (_, numbers) => Source::Floats(numbers.unwrap_or_default(), w.cols),
-        };
         let kept = self.kept(w);
         let rounded = (kept != Kept::Whole).then(|| self.rounded(kept, x, inner));
-        let left = match &rounded {
-            Some(words) => Left::words(as_words(words), kept.words(inner)),
-            None => Left::rows(x, inner),
-        };
-        let right = Right { source, transposed, inner, kept, factor: 1.0 };
-        product(self.simd, self.threads, out, y, &[Term { left, right }]);
+        let term = Term { left: left(kept, rounded.as_ref(), x, inner), right: right(w, transposed, inner, kept) };
+        product(self.simd, self.threads, out, y, &[term]);
+    }
+
+    /// `y = [y +] sum of terms [+ bias]`, whose shapes were compared.
+    pub(super) fn sum(&self, out: Output<'_>, y: &mut [f32], terms: &[crate::Term<'_, Tensor>]) -> Result<()> {
+        let op = "sum_of_products";
+        let rounded = terms.iter().map(|t| {
+            let kept = self.kept(t.w);
+            let x = t.x.read(op)?;
+            Ok((kept, x, (kept != Kept::Whole).then(|| self.rounded(kept, x, t.x.cols))))
+        });
+        let rounded: Vec<(Kept, &[f32], Option<Buffer>)> = rounded.collect::<Result<_>>()?;
+        let products: Vec<Term<'_>> = terms
+            .iter()
+            .zip(&rounded)
+            .map(|(t, (kept, x, rounded))| Term {
+                left: left(*kept, rounded.as_ref(), x, t.x.cols),
+                right: Right { factor: t.factor, ..right(t.w, t.transposed, t.x.cols, *kept) },
+            })
+            .collect();
+        product(self.simd, self.threads, out, y, &products);
+        Ok(())
     }
 
     /// In what words a product with `w` computes.
@@ -110,4 +123,21 @@ impl Fused {
         let out = Output { alpha, accumulate: true, ..Output::new(a, b) };
         product(self.simd, self.threads, out, g, &[term]);
     }
+}
+
+/// The left operand of a product with a weight.
+fn left<'a>(kept: Kept, rounded: Option<&'a Buffer>, x: &'a [f32], inner: usize) -> Left<'a> {
+    match rounded {
+        Some(words) => Left::words(as_words(words), kept.words(inner)),
+        None => Left::rows(x, inner),
+    }
+}
+
+/// A weight as a right operand.
+fn right(w: &Tensor, transposed: bool, inner: usize, kept: Kept) -> Right<'_> {
+    let source = match (&w.data, w.as_f32()) {
+        (Data::Stored(matrix), None) => Source::Stored(matrix),
+        (_, numbers) => Source::Floats(numbers.unwrap_or_default(), w.cols),
+    };
+    Right { source, transposed, inner, kept, factor: 1.0 }
 }

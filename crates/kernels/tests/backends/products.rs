@@ -1,6 +1,6 @@
 //! Products of matrices.
 
-use lorikeet_kernels::Backend;
+use lorikeet_kernels::{Backend, Term};
 
 use crate::{
     harness::on_every_backend,
@@ -17,7 +17,9 @@ on_every_backend!(
     products_of_one_input_equal_single_ones,
     nn_equals_the_formula,
     sums_keep_what_was_there,
-    gradients_are_slopes
+    gradients_are_slopes,
+    sums_of_products_equal_their_parts,
+    sums_of_products_refuse_what_does_not_fit,
 );
 
 fn nt_equals_the_formula<B: Backend>(b: &B) {
@@ -85,4 +87,38 @@ fn gradients_are_slopes<B: Backend>(b: &B) {
     b.add_matmul_tn(&mut dw, 1.0, &dy.upload(b), &x.upload(b)).unwrap();
     let expected = finite_differences(&w, |w| reference::matmul_nt(&x, w).dot(&dy));
     assert_close(b, "dw", &dw, &expected, 1e-5);
+}
+
+/// A map with its low-rank update: the two terms differ in direction, inner size and factor.
+fn sums_of_products_equal_their_parts<B: Backend>(b: &B) {
+    for (n, k, m) in [(1, 5, 3), (16, 70, 33), (17, 8, 40), (65, 130, 96)] {
+        let (x, low, y0) = (Matrix::random(1, n, k), Matrix::random(2, n, 8), Matrix::random(3, n, m));
+        let (w, up, bias) = (Matrix::random(4, m, k), Matrix::random(5, 8, m), Matrix::random(6, 1, m));
+        let parts = reference::matmul_nt(&x, &w).zip(&reference::matmul_nn(&low, &up), |a, b| a - 0.5 * b);
+        let (x, low, w, up) = (x.upload(b), low.upload(b), w.upload(b), up.upload(b));
+        let first = Term { factor: 1.0, x: &x, w: &w, transposed: true };
+        let more = [Term { factor: -0.5, x: &low, w: &up, transposed: false }];
+
+        let sum = b.sum_of_products(None, first, &more, None).unwrap();
+        assert_close(b, "sum", &sum, &parts, 2e-5);
+        let with_bias = Matrix::from_fn(n, m, |i, j| parts.at(i, j) + bias.at(0, j));
+        let sum = b.sum_of_products(None, first, &more, Some(&bias.upload(b))).unwrap();
+        assert_close(b, "sum and bias", &sum, &with_bias, 2e-5);
+        let sum = b.sum_of_products(Some(y0.upload(b)), first, &more, Some(&bias.upload(b))).unwrap();
+        assert_close(b, "onto", &sum, &with_bias.zip(&y0, |a, b| a + b), 2e-5);
+        let turned = b.sum_of_products(None, more[0], &[first], None).unwrap();
+        assert_close(b, "the other way round", &turned, &parts, 2e-5);
+    }
+}
+
+fn sums_of_products_refuse_what_does_not_fit<B: Backend>(b: &B) {
+    for n in [3, 40] {
+        let [x, w, short] = [(n, 6), (7, 6), (n, 5)].map(|(rows, cols)| b.zeros(rows, cols).unwrap());
+        let first = Term { factor: 1.0, x: &x, w: &w, transposed: true };
+        let wrong = [Term { x: &short, ..first }, Term { transposed: false, ..first }];
+        assert!(wrong.iter().all(|term| b.sum_of_products(None, *term, &[], None).is_err()));
+        assert!(b.sum_of_products(None, first, &wrong[..1], None).is_err());
+        assert!(b.sum_of_products(None, first, &[], Some(&short)).is_err());
+        assert!(b.sum_of_products(Some(b.zeros(n, 6).unwrap()), first, &[], None).is_err());
+    }
 }

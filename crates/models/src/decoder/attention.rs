@@ -10,7 +10,7 @@ use crate::{
     DecoderSpec, Result,
     build::{Builder, LinearShape},
     fan::{Fan, FanLow},
-    leaf::{Context, Gradients, InputGradient},
+    leaf::{Context, Gradients, Input, InputGradient},
     names::DecoderNames,
     norm::Norm,
     projection::{LowRank, Projection},
@@ -145,7 +145,7 @@ impl<B: Backend> Attention<B> {
             _ => None,
         };
         let (out, low_output) = (&s.out, s.low_output.as_ref());
-        self.output.backward(ctx, grads, (out, low_output), dadded.as_ref().unwrap_or(dmid), &mut dout)?;
+        self.output.backward(ctx, grads, (Input::Kept(out), low_output), dadded.as_ref().unwrap_or(dmid), &mut dout)?;
         let Some(dout) = dout.into_sum() else { return Ok(None) };
         let (mut dq, mut dk, dv) =
             be.attention_backward(self.shape, at.spans, (&s.q, &s.k, &s.v), (&s.out, &s.lse), &dout)?;
@@ -154,9 +154,9 @@ impl<B: Backend> Attention<B> {
             dq = q_norm.backward(ctx, grads, q, &dq)?;
             dk = k_norm.backward(ctx, grads, k, &dk)?;
         }
-        let n = self.norm.forward(ctx, x)?;
+        let normed = || self.norm.forward(ctx, x);
         let mut dn = InputGradient::wanted(wanted || self.norm.is_trained());
-        self.qkv.backward(ctx, grads, (&n, &s.low_qkv), [&dq, &dk, &dv], &mut dn)?;
+        self.qkv.backward(ctx, grads, (Input::Again(&normed), &s.low_qkv), [&dq, &dk, &dv], &mut dn)?;
         let Some(dn) = dn.into_sum() else { return Ok(None) };
         let mut dx = self.norm.backward(ctx, grads, x, &dn)?;
         be.add(&mut dx, dmid)?;

@@ -9,7 +9,7 @@ use crate::{
     DecoderSpec, Result,
     build::{Builder, LinearShape},
     fan::{Fan, FanLow},
-    leaf::{Context, Gradients, InputGradient},
+    leaf::{Context, Gradients, Input, InputGradient},
     names::DecoderNames,
     norm::Norm,
     projection::{LowRank, Projection},
@@ -107,9 +107,15 @@ impl<B: Backend> FeedForward<B> {
             _ => None,
         };
         let mut dh = InputGradient::Empty;
-        let h = self.activated(ctx, &s.inner)?;
-        self.down.backward(ctx, grads, (&h, s.low_down.as_ref()), dadded.as_ref().unwrap_or(&dy), &mut dh)?;
-        drop((h, dadded));
+        let h = || self.activated(ctx, &s.inner);
+        self.down.backward(
+            ctx,
+            grads,
+            (Input::Again(&h), s.low_down.as_ref()),
+            dadded.as_ref().unwrap_or(&dy),
+            &mut dh,
+        )?;
+        drop(dadded);
         let Some(dh) = dh.into_sum() else { return Ok(dy) };
         let Some(dn) = self.inputs_backward(ctx, grads, mid, &s.inner, dh)? else { return Ok(dy) };
         let mut dmid = self.norm.backward(ctx, grads, mid, &dn)?;
@@ -127,18 +133,17 @@ impl<B: Backend> FeedForward<B> {
         dh: B::Tensor,
     ) -> Result<Option<B::Tensor>> {
         let (be, mut dn) = (ctx.backend, InputGradient::Empty);
+        let normed = || self.norm.forward(ctx, mid);
         match (&self.inputs, inner) {
             (Inputs::Gated(maps), Inner::Gated { gate, up, low }) => {
                 let (dgate, dup) = be.gated_backward(self.activation, gate, up, &dh)?;
                 drop(dh);
-                let n = self.norm.forward(ctx, mid)?;
-                maps.backward(ctx, grads, (&n, low), [&dgate, &dup], &mut dn)?;
+                maps.backward(ctx, grads, (Input::Again(&normed), low), [&dgate, &dup], &mut dn)?;
             }
             (Inputs::Plain(map), Inner::Plain { up, low }) => {
                 let dup = be.activate_backward(self.activation, up, &dh)?;
                 drop(dh);
-                let n = self.norm.forward(ctx, mid)?;
-                map.backward(ctx, grads, (&n, low.as_ref()), &dup, &mut dn)?;
+                map.backward(ctx, grads, (Input::Again(&normed), low.as_ref()), &dup, &mut dn)?;
             }
             _ => {}
         }
