@@ -165,7 +165,7 @@ fn products_neither_depend_on_threads_nor_hold_the_weight() {
         let b = Fused::new(threads).unwrap();
         b.run(|| {
             let w = b.weight(&stored).unwrap();
-            let (x, dy) = (Matrix::random(2, 20, 512).upload(&b), Matrix::random(3, 20, 4500).upload(&b));
+            let (x, dy) = (Matrix::random(2, 40, 512).upload(&b), Matrix::random(3, 40, 4500).upload(&b));
             let (y, dx) = (b.matmul_nt(&x, &w).unwrap(), b.matmul_nn(&dy, &w).unwrap());
             let few = b.matmul_nt(&Matrix::random(2, 2, 512).upload(&b), &w).unwrap();
             assert!(b.peak_buffer_bytes() < 4500 * 512 * 4 * 3 / 4, "{}", b.peak_buffer_bytes());
@@ -174,9 +174,9 @@ fn products_neither_depend_on_threads_nor_hold_the_weight() {
     };
     let one = run(1);
     assert!([2, 3].into_iter().all(|threads| run(threads) == one));
-    let (dense, x) = (numbers(&stored), Matrix::random(2, 20, 512));
+    let (dense, x) = (numbers(&stored), Matrix::random(2, 40, 512));
     let expected = crate::reference::matmul_nt(&x, &dense);
-    let found = Matrix::new(20, 4500, one[0].iter().map(|bits| f64::from(f32::from_bits(*bits))).collect());
+    let found = Matrix::new(40, 4500, one[0].iter().map(|bits| f64::from(f32::from_bits(*bits))).collect());
     crate::matrix::assert_matrices_close("nt", &found, &expected, 1e-4);
 }
 
