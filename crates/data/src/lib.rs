@@ -25,6 +25,7 @@ mod split;
 mod statistics;
 mod store;
 mod template;
+mod token_store;
 mod tokenizer;
 mod tokenizer_files;
 mod vocabulary_files;

@@ -10,6 +10,7 @@ use crate::example::{Example, Task};
 use crate::labels::Labels;
 use crate::record::{Kind, Record};
 use crate::statistics::{Lengths, Statistics};
+use crate::token_store::{Sequence, TokenStore, TokenWriter};
 use crate::tokenizer::Tokenizer;
 
 /// Rows each thread tokenizes before the results are put together and progress is told.
@@ -24,16 +25,12 @@ pub struct PrepareProgress {
     pub n_rows: usize,
 }
 
-/// Examples in one flat piece of memory: `E` examples of together `T` tokens. An example is one sequence, or two where the
+/// Examples one behind the other, in memory or on the disk: `E` examples of together `T` tokens. An example is one sequence, or two where the
 /// rows are pairs of a chosen and a rejected answer, which stay together: `S` sequences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prepared {
     /// `T`.
-    ids: Vec<u32>,
-    /// `T`.
-    trained: Vec<bool>,
-    /// `T`, or empty where every token has type 0.
-    token_types: Vec<u8>,
+    tokens: TokenStore,
     /// `S + 1`.
     starts: Vec<usize>,
     /// Whether an example is two sequences.
@@ -125,12 +122,8 @@ impl Prepared {
         let mut batch = Batch::default();
         for at in examples {
             for range in self.sequences(*at).map(|sequence| self.range(sequence)).filter(|range| !range.is_empty()) {
-                batch.push(
-                    self.ids.get(range.clone()).unwrap_or_default(),
-                    self.trained.get(range.clone()).unwrap_or_default(),
-                    self.token_types.get(range),
-                    self.label_ids.get(*at as usize).copied(),
-                );
+                let Sequence { ids, trained, token_types } = self.tokens.read(range);
+                batch.push(&ids, &trained, Some(&token_types), self.label_ids.get(*at as usize).copied());
             }
             batch.verdicts.extend(self.verdicts.get(*at as usize));
         }
@@ -143,13 +136,8 @@ impl Prepared {
         let mut batch = Batch::default();
         for at in examples.iter().filter(|at| (**at as usize) < self.len()) {
             let (own, other) = (self.range(*at as usize), self.range((*at as usize + 1) % self.len()));
-            let parts = (
-                self.ids.get(own.clone()),
-                self.trained.get(own),
-                self.ids.get(other.clone()),
-                self.trained.get(other),
-            );
-            let (Some(own), Some(own_trained), Some(other), Some(other_trained)) = parts else { continue };
+            let (own, other) = (self.tokens.read(own), self.tokens.read(other));
+            let (own, own_trained, other, other_trained) = (&own.ids, &own.trained, &other.ids, &other.trained);
             let begin = |trained: &[bool]| trained.iter().position(|t| *t).unwrap_or(trained.len());
             let (prompt, answer) = (own.get(..begin(own_trained)), begin(other_trained));
             let (prompt, said) = (prompt.unwrap_or_default(), other.get(answer..).unwrap_or_default());
@@ -172,30 +160,24 @@ impl Prepared {
     }
 
     /// Appends an example of one sequence or two.
-    fn push(&mut self, row: u32, sequences: &[&Example]) {
+    fn push(&mut self, tokens: &mut TokenWriter, row: u32, sequences: &[&Example]) -> Result<()> {
         for sequence in sequences {
-            self.push_sequence(sequence);
+            self.push_sequence(tokens, sequence)?;
         }
         self.rows.push(row);
         self.statistics.n_examples += 1;
+        Ok(())
     }
 
-    fn push_sequence(&mut self, example: &Example) {
+    fn push_sequence(&mut self, tokens: &mut TokenWriter, example: &Example) -> Result<()> {
         if self.starts.is_empty() {
             self.starts.push(0);
         }
-        let n_before = self.ids.len();
-        self.ids.extend_from_slice(&example.ids);
-        self.trained.extend_from_slice(&example.trained);
-        // Most tokenizers know no second segment: types are kept from the first token on that has another one.
-        if !self.token_types.is_empty() || example.token_types.iter().any(|kind| *kind != 0) {
-            self.token_types.resize(n_before, 0);
-            self.token_types.extend(example.token_types.iter().map(|kind| u8::from(*kind != 0)));
-            self.token_types.resize(self.ids.len(), 0);
-        }
-        self.starts.push(self.ids.len());
+        tokens.push(example)?;
+        self.starts.push(tokens.len());
         self.statistics.n_tokens += example.ids.len() as u64;
         self.statistics.n_trained_tokens += example.n_trained() as u64;
+        Ok(())
     }
 
     fn finish(mut self, options: &PrepareOptions) -> Result<Prepared> {
@@ -229,14 +211,16 @@ pub fn prepare(
     };
     let is_paired = dataset.kind() == Kind::Preference;
     let prepared = Prepared { is_paired, max_length: options.max_length, ..Prepared::default() };
-    let mut collected = Collected { names: Vec::new(), prepared };
+    let folder = dataset.folder().parent().unwrap_or(dataset.folder());
+    let mut collected = Collected { names: Vec::new(), prepared, tokens: TokenWriter::new(folder) };
     for block in rows.chunks(n_threads * ROWS_PER_THREAD) {
         for (row, dressed) in dress_block(dataset, block, tokenizer, options, n_threads)? {
-            collected.add(row, dressed, dataset.kind(), tokenizer, options);
+            collected.add(row, dressed, dataset.kind(), tokenizer, options)?;
         }
         progress(PrepareProgress { n_done: collected.prepared.statistics.n_rows, n_rows: rows.len() });
     }
-    let Collected { names, mut prepared } = collected;
+    let Collected { names, mut prepared, tokens } = collected;
+    prepared.tokens = tokens.finish()?;
     if options.task == Task::Classify {
         prepared.labels = match labels {
             Some(labels) => labels.clone(),
@@ -304,10 +288,18 @@ struct Collected {
     /// Label of each example so far.
     names: Vec<String>,
     prepared: Prepared,
+    tokens: TokenWriter,
 }
 
 impl Collected {
-    fn add(&mut self, row: u32, dressed: DressedRow, kind: Kind, tokenizer: &Tokenizer, options: &PrepareOptions) {
+    fn add(
+        &mut self,
+        row: u32,
+        dressed: DressedRow,
+        kind: Kind,
+        tokenizer: &Tokenizer,
+        options: &PrepareOptions,
+    ) -> Result<()> {
         let DressedRow { sequences, verdict } = dressed;
         let label = sequences.iter().find_map(|sequence| sequence.label.clone());
         let (mut examples, mut is_truncated) = (Vec::new(), false);
@@ -330,10 +322,11 @@ impl Collected {
         statistics.n_split += usize::from(used.len() > n_sequences);
         statistics.n_end_trained += usize::from(used.last().is_some_and(|example| ends_trained(example, tokenizer)));
         for example in used.chunks(n_sequences) {
-            self.prepared.push(row, example);
+            self.prepared.push(&mut self.tokens, row, example)?;
             self.prepared.verdicts.extend(verdict);
             self.names.extend(label.clone());
         }
+        Ok(())
     }
 }
 
