@@ -10,5 +10,6 @@ mod help;
 mod hostile;
 mod interrupted;
 mod memory;
+mod preferences;
 mod serving;
 mod spine;

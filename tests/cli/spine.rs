@@ -15,7 +15,7 @@ fn has(value: &Value, names: &[&str]) {
 }
 
 /// A run's events are numbered and belong to it; the last one says that it is completed.
-fn completed(ended: &Ended) -> Value {
+pub fn completed(ended: &Ended) -> Value {
     let events = ended.json_lines();
     for event in &events {
         has(event, &["event", "run", "seq", "step"]);
@@ -275,84 +275,4 @@ fn the_doctor_answers_before_anything_was_done() {
     assert_eq!(found["data_folder_writable"], true);
     assert_eq!(Path::new(found["data_folder"].as_str().unwrap()), terminal.home());
     assert!(terminal.run("doctor").out.contains("data folder"));
-}
-
-/// Real pairs and verdicts, cut short so that a tiny model reads them, through the command line.
-#[test]
-fn preferences_are_learned_from_the_command_line() {
-    let (Some(model), Some(data)) = (material::tiny_llama(), lorikeet_tests::shared_data::find("data/preference"))
-    else {
-        return;
-    };
-    let (terminal, model) = (Terminal::new(), model.display());
-    let short = |text: &Value| text.as_str().unwrap().chars().take(120).collect::<String>();
-    let pair = |row: &Value| {
-        let asked = short(&row["conversations"][0]["value"]);
-        serde_json::json!({"conversations": [{"from": "human", "value": asked}],
-            "chosen": {"from": "gpt", "value": short(&row["chosen"]["value"])},
-            "rejected": {"from": "gpt", "value": short(&row["rejected"]["value"])}})
-    };
-    let verdict = |row: &Value| {
-        let turns = row["messages"].as_array().unwrap();
-        let turns: Vec<Value> =
-            turns.iter().map(|t| serde_json::json!({"role": t["role"], "content": short(&t["content"])})).collect();
-        serde_json::json!({"messages": turns, "label": row["label"]})
-    };
-    for (file, objective, shorten) in [
-        ("dpo_en.json", "dpo", &pair as &dyn Fn(&Value) -> Value),
-        ("dpo_en.json", "orpo", &pair),
-        ("kto_en.json", "kto", &verdict),
-    ] {
-        let rows: Vec<Value> = serde_json::from_slice(&fs::read(data.join(file)).unwrap()).unwrap();
-        let lines: String = rows.iter().take(48).map(|row| format!("{}\n", shorten(row))).collect();
-        fs::write(terminal.path("answers.jsonl"), &lines).unwrap();
-        if objective == "dpo" {
-            fs::write(terminal.path("pairs.jsonl"), &lines).unwrap();
-        }
-        let words = format!(
-            "train --json --model {model} --data answers.jsonl --objective {objective} --beta 0.1 --steps 8 --batch-size 4 \
-             --learning-rate 5e-3 --threads 1 --max-length 192 --validation-split 0.25 --samples 1 --sample-tokens 4 --name {objective}"
-        );
-        let ended = terminal.run(&words).well();
-        let last = completed(&ended);
-        let (metrics, events) = (&last["metrics"], ended.json_lines());
-        assert!(metrics["reward_accuracy"].is_number() && metrics["reward_margin"].is_number(), "{metrics}");
-        assert!(metrics["perplexity"].is_null(), "{metrics}");
-        let steps: Vec<&Value> = events.iter().filter(|e| e["event"] == "step").collect();
-        assert_eq!(steps.len(), 8, "{objective}");
-        assert!(steps.iter().all(|step| step["preference"]["margin"].is_number()), "{}", steps[0]);
-        let checks: Vec<&Value> = events.iter().filter(|e| e["event"] == "evaluated").collect();
-        assert!(checks.iter().all(|check| check["preference"]["accuracy"].is_number()), "{}", checks[0]);
-    }
-    // The result remembers how its answers were judged: without that the usual strength counts, which is a fifth of it.
-    let measured = || {
-        let words = format!("evaluate --model {model} --adapter stricter --data pairs.jsonl --limit 8 --json");
-        let found = terminal.run(&words).well().json();
-        assert!(found["perplexity"].is_null() && found["preference"]["accuracy"].is_number(), "{found}");
-        found["preference"]["margin"].as_f64().unwrap()
-    };
-    let words = format!(
-        "train --json --model {model} --data pairs.jsonl --beta 0.5 --steps 6 --learning-rate 0.005 --max-length 192 --samples 0 --name stricter"
-    );
-    completed(&terminal.run(&words).well());
-    let remembered = measured();
-    let folder = terminal.run("runs show stricter --json").well().json()["adapter"].as_str().unwrap().to_owned();
-    let beside = Path::new(&folder).join("lorikeet.json");
-    let mut info: Value = serde_json::from_slice(&fs::read(&beside).unwrap()).unwrap();
-    assert_eq!(info["preference"]["beta"], 0.5);
-    info.as_object_mut().unwrap().remove("preference");
-    fs::write(&beside, info.to_string()).unwrap();
-    let forgotten = measured();
-    assert!(remembered.abs() > 1e-4 && (remembered / forgotten - 5.0).abs() < 1e-6, "{remembered} {forgotten}");
-    let words = format!(
-        "train --json --model {model} --data answers.jsonl --adapter kto --steps 2 --max-length 192 --samples 0 --name further"
-    );
-    completed(&terminal.run(&words).well());
-    let shown = terminal.run("runs show further --json").well().json();
-    assert_eq!(shown["settings"]["rank"], 8);
-    let refused = terminal.run(&format!("train --model {model} --data answers.jsonl --adapter kto --rank 4"));
-    assert!(refused.error.contains("has `rank` 8, and 4 was asked for"), "{}", refused.error);
-    let words = format!("train --model {model} --data answers.jsonl --objective dpo --steps 1");
-    let refused = terminal.run(&words);
-    assert!(refused.error.contains("are not what the objective `dpo` learns from"), "{}", refused.error);
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 pub mod fixture;
+pub mod loopback_hub;
 pub mod material;
 pub mod readers;
 pub mod run;

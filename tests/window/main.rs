@@ -6,6 +6,7 @@
 
 mod answers;
 mod chooser;
+mod hub;
 mod journey;
 mod keyboard;
 mod language;

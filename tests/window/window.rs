@@ -62,6 +62,11 @@ impl Desk {
         self.folder.path().join("home")
     }
 
+    /// Where other programs keep what they fetched from a hub, as the window is told.
+    pub fn hub_cache(&self) -> PathBuf {
+        self.folder.path().join("hub-cache")
+    }
+
     /// Writes a file into the folder of a person's files.
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join("files").join(name);
@@ -122,7 +127,7 @@ impl Window {
         let (port, native_port) = (free_port(), free_port());
         let mut command = Command::new("tauri-driver");
         command.args(["--port", &port.to_string(), "--native-port", &native_port.to_string()]);
-        command.env("HF_HUB_CACHE", desk.folder.path().join("hub-cache"));
+        command.env("HF_HUB_CACHE", desk.hub_cache());
         command.env("LORIKEET_HOME", desk.home()).env("GDK_BACKEND", "x11").envs(variables.iter().copied());
         for (name, folder) in [("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache")] {
             command.env(name, desk.folder.path().join(folder));

@@ -677,13 +677,34 @@ n_bytes: number,
  */
 comparison: ExportComparison,
 /**
- * The words that use it elsewhere.
+ * How it is used elsewhere, the usual way first.
  */
-use_it: string,
+use_it: Array<ExportUse>,
 /**
  * What to know about it, such as a chat template that could not be put into another language.
  */
 notes: Array<string>, };
+
+/**
+ * A form that a result can take.
+ */
+export type ExportChoice = {
+/**
+ * The form.
+ */
+form: ExportForm,
+/**
+ * The programs that load the result in this form.
+ */
+programs: Array<string>,
+/**
+ * Number formats its weights can be written in, the usual one first; none where the form decides.
+ */
+precisions: Array<ExportPrecision>,
+/**
+ * Ways to store its weights in few bits, the usual one first; none where the form has none.
+ */
+quantizations: Array<ExportQuantization>, };
 
 /**
  * Logits of an export, read back from disk, against those of the adapter over its base.
@@ -729,6 +750,19 @@ n_bytes: number, };
 export type ExportForm = "peft" | "merged" | "gguf" | "gguf-adapter" | "mlx" | "ollama";
 
 /**
+ * Asks which forms a result can take.
+ */
+export type ExportFormsRequest = {
+/**
+ * A run, an adapter folder, or a model without an adapter.
+ */
+source: string,
+/**
+ * The base of an adapter, by id, name or path; the one it was trained on if left out.
+ */
+model?: string, };
+
+/**
  * Number formats of whole weights.
  */
 export type ExportPrecision = "f32" | "f16" | "bf16";
@@ -766,6 +800,19 @@ quantize?: ExportQuantization,
  * Folder for the export; inside the data folder if left out.
  */
 output?: string, };
+
+/**
+ * A way to use an export.
+ */
+export type ExportUse = {
+/**
+ * With what, and what that needs, as the end of a sentence ("with llama.cpp").
+ */
+with: string,
+/**
+ * What is typed there, ready to copy.
+ */
+command: string, };
 
 /**
  * Asks a model to write.
@@ -1046,21 +1093,21 @@ bin_width: number,
 bins: Array<number>, };
 
 /**
- * Whether another program can load the result.
+ * How another program loads the result.
  */
 export type LoadsIn = {
 /**
- * `PEFT`, `vLLM`, `llama.cpp`, `Ollama`, `LM Studio`, `MLX`.
+ * `PEFT`, `transformers`, `vLLM`, `llama.cpp`, `Ollama`, `LM Studio`, `MLX`.
  */
-program: string,
+program: string, } & ({ "way": "saved" } | { "way": "export",
 /**
- * As it is saved, or not.
+ * The form.
  */
-loads: boolean,
+form: ExportForm, } | { "way": "not",
 /**
- * Why not, or with what step; `null` when it simply loads.
+ * Why.
  */
-why: string | null, };
+why: NotLoaded, });
 
 /**
  * Memory by purpose.
@@ -1327,6 +1374,11 @@ n_measured_runs: number,
  * When a run last used it.
  */
 last_used_at_ms: number | null, };
+
+/**
+ * Why a program does not load a result.
+ */
+export type NotLoaded = "no_adapter" | "gives_labels" | "unknown_family";
 
 /**
  * How serious a note is.
@@ -2647,6 +2699,8 @@ export const commandsOver = (call: Call) => ({
   run_checkpoint: (request: RunIdRequest) => call("run_checkpoint", request) as Promise<RunSummary>,
   /** Writes a run's report, an HTML file with its plots, beside it. */
   run_report: (request: RunIdRequest) => call("run_report", request) as Promise<RunReport>,
+  /** The forms a result can take as an export. */
+  export_forms: (request: ExportFormsRequest) => call("export_forms", request) as Promise<Array<ExportChoice>>,
   /** The label of a text. */
   predict: (request: PredictRequest) => call("predict", request) as Promise<Prediction>,
   /** The vectors of texts. */

@@ -83,6 +83,8 @@ macro_rules! command_table {
                 /// Writes a run's report, an HTML file with its plots, beside it.
                 run_report(RunIdRequest) -> RunReport = runs::report;
 
+                /// The forms a result can take as an export.
+                export_forms(ExportFormsRequest) -> Vec<ExportChoice> = export::forms;
                 /// The label of a text.
                 predict(PredictRequest) -> Prediction = trying::predict;
                 /// The vectors of texts.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::wire::{LoadsIn, Method};
+use crate::wire::{ExportForm, LoadingWay, LoadsIn, Method, NotLoaded};
 
 /// A family that writes, and which programs have it besides transformers.
 struct Family {
@@ -49,26 +49,16 @@ pub(crate) struct Kind<'a> {
     pub labels: bool,
 }
 
-/// How a program loads a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// As it is saved.
-    Saved,
-    /// In this form of an export.
-    Export(&'static str),
-    /// Not.
-    No(&'static str),
-}
-
 /// The programs, in the order of a list, each with the way it loads a result.
-fn ways(kind: Kind<'_>) -> [(&'static str, Way); 7] {
+fn ways(kind: Kind<'_>) -> [(&'static str, LoadingWay); 7] {
+    use ExportForm as To;
     let family = FAMILIES.iter().find(|family| family.name == kind.family);
     let is_adapter = kind.method == Method::Lora;
-    let whole = if is_adapter { Way::Export("merged") } else { Way::Saved };
-    let peft = if is_adapter { Way::Saved } else { Way::No("there is no adapter") };
+    let whole = if is_adapter { LoadingWay::Export { form: To::Merged } } else { LoadingWay::Saved };
+    let peft = if is_adapter { LoadingWay::Saved } else { LoadingWay::Not { why: NotLoaded::NoAdapter } };
     let plain = is_adapter && !kind.is_dora;
-    let writing = |has: fn(&Family) -> bool, adapter: Way, model: Way| match family {
-        _ if kind.labels => Way::No("it loads models that write"),
+    let writing = |has: fn(&Family) -> bool, adapter: LoadingWay, model: LoadingWay| match family {
+        _ if kind.labels => LoadingWay::Not { why: NotLoaded::GivesLabels },
         Some(family) if has(family) => {
             if plain {
                 adapter
@@ -76,35 +66,38 @@ fn ways(kind: Kind<'_>) -> [(&'static str, Way); 7] {
                 model
             }
         }
-        _ => Way::No("it does not have this family"),
+        _ => LoadingWay::Not { why: NotLoaded::UnknownFamily },
     };
     let vllm = match family {
-        Some(family) if family.vllm && plain && !kind.labels => Way::Saved,
+        Some(family) if family.vllm && plain && !kind.labels => LoadingWay::Saved,
         _ => whole,
     };
-    let gguf = Way::Export("gguf");
+    let gguf = LoadingWay::Export { form: To::Gguf };
+    let export = |form| LoadingWay::Export { form };
     [
         ("PEFT", peft),
         ("transformers", whole),
         ("vLLM", vllm),
-        ("llama.cpp", writing(|f| f.gguf, Way::Export("gguf-adapter"), gguf)),
-        ("Ollama", writing(|f| f.gguf, Way::Export("ollama"), Way::Export("ollama"))),
+        ("llama.cpp", writing(|f| f.gguf, export(To::GgufAdapter), gguf)),
+        ("Ollama", writing(|f| f.gguf, export(To::Ollama), export(To::Ollama))),
         ("LM Studio", writing(|f| f.gguf, gguf, gguf)),
-        ("MLX", writing(|f| f.mlx, Way::Export("mlx"), whole)),
+        ("MLX", writing(|f| f.mlx, export(To::Mlx), whole)),
     ]
 }
 
 /// Where a result loads, for a plan.
 pub(crate) fn loads_in(kind: Kind<'_>) -> Vec<LoadsIn> {
-    let told = ways(kind).map(|(program, way)| {
-        let (loads, why) = match way {
-            Way::Saved => (true, None),
-            Way::Export(form) => (true, Some(format!("with `lorikeet export --to {form}`"))),
-            Way::No(why) => (false, Some(why.to_owned())),
-        };
-        LoadsIn { program: program.to_owned(), loads, why }
-    });
-    told.into()
+    ways(kind).map(|(program, way)| LoadsIn { program: program.to_owned(), way }).into()
+}
+
+/// The programs that load a result in this form of an export; `saved` is the form that it is saved in.
+pub(crate) fn programs(kind: Kind<'_>, form: ExportForm, saved: ExportForm) -> Vec<String> {
+    let takes = |way: &LoadingWay| match way {
+        LoadingWay::Saved => form == saved,
+        LoadingWay::Export { form: wanted } => form == *wanted,
+        LoadingWay::Not { .. } => false,
+    };
+    ways(kind).into_iter().filter(|(_, way)| takes(way)).map(|(program, _)| program.to_owned()).collect()
 }
 
 /// `docs/compatibility.md`.
@@ -127,9 +120,9 @@ pub fn document() -> String {
         let families: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
         for family in if labels { vec!["any"] } else { families } {
             let cells = ways(kind(family, method, is_dora, labels)).map(|(_, way)| match way {
-                Way::Saved => "saved",
-                Way::Export(form) => form,
-                Way::No(_) => "–",
+                LoadingWay::Saved => "saved",
+                LoadingWay::Export { form } => crate::export::word(form),
+                LoadingWay::Not { .. } => "–",
             });
             let _ = writeln!(text, "| {family} | {} |", cells.join(" | "));
         }
@@ -144,10 +137,10 @@ mod tests {
     use super::*;
 
     fn line(kind: Kind<'_>) -> String {
-        let told = loads_in(kind).into_iter().map(|place| match (place.loads, place.why) {
-            (true, None) => place.program,
-            (true, Some(why)) => format!("{} {why}", place.program),
-            (false, why) => format!("not {}: {}", place.program, why.unwrap_or_default()),
+        let told = loads_in(kind).into_iter().map(|place| match place.way {
+            LoadingWay::Saved => place.program,
+            LoadingWay::Export { form } => format!("{} as {form:?}", place.program),
+            LoadingWay::Not { why } => format!("not {}: {why:?}", place.program),
         });
         told.collect::<Vec<_>>().join("\n")
     }
@@ -164,30 +157,30 @@ mod tests {
         let kind = |family, is_dora, labels| Kind { family, method: Method::Lora, is_dora, labels };
         insta::assert_snapshot!(line(kind("llama", false, false)), @"
         PEFT
-        transformers with `lorikeet export --to merged`
+        transformers as Merged
         vLLM
-        llama.cpp with `lorikeet export --to gguf-adapter`
-        Ollama with `lorikeet export --to ollama`
-        LM Studio with `lorikeet export --to gguf`
-        MLX with `lorikeet export --to mlx`
+        llama.cpp as GgufAdapter
+        Ollama as Ollama
+        LM Studio as Gguf
+        MLX as Mlx
         ");
         insta::assert_snapshot!(line(kind("gpt2", true, false)), @"
         PEFT
-        transformers with `lorikeet export --to merged`
-        vLLM with `lorikeet export --to merged`
-        llama.cpp with `lorikeet export --to gguf`
-        Ollama with `lorikeet export --to ollama`
-        LM Studio with `lorikeet export --to gguf`
-        MLX with `lorikeet export --to merged`
+        transformers as Merged
+        vLLM as Merged
+        llama.cpp as Gguf
+        Ollama as Ollama
+        LM Studio as Gguf
+        MLX as Merged
         ");
         insta::assert_snapshot!(line(kind("bert", false, true)), @"
         PEFT
-        transformers with `lorikeet export --to merged`
-        vLLM with `lorikeet export --to merged`
-        not llama.cpp: it loads models that write
-        not Ollama: it loads models that write
-        not LM Studio: it loads models that write
-        not MLX: it loads models that write
+        transformers as Merged
+        vLLM as Merged
+        not llama.cpp: GivesLabels
+        not Ollama: GivesLabels
+        not LM Studio: GivesLabels
+        not MLX: GivesLabels
         ");
     }
 }

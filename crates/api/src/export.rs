@@ -2,6 +2,7 @@
 //! was made of, described, and only then put where it was asked for.
 
 mod card;
+mod forms;
 mod modelfile;
 mod probe;
 
@@ -16,10 +17,14 @@ use crate::failure::{invalid, io};
 use crate::library::check_free;
 use crate::wanted::RunResult;
 use crate::wire::{
-    ApiError, ErrorCode, Export, ExportComparison, ExportFile, ExportForm, ExportPrecision, ExportQuantization,
-    ExportRequest, WorkProgress,
+    ApiError, Export, ExportComparison, ExportFile, ExportForm, ExportPrecision, ExportQuantization, ExportRequest,
+    WorkProgress,
 };
 use crate::{App, places};
+
+pub use forms::forms;
+pub(crate) use forms::word;
+use forms::{form, refuse};
 
 /// What is exported, with everything that belongs to it found.
 struct Found {
@@ -28,6 +33,7 @@ struct Found {
     base: PathBuf,
     base_name: String,
     adapter: Option<PathBuf>,
+    is_dora: bool,
     info: Option<ResultInfo>,
 }
 
@@ -37,9 +43,9 @@ pub fn export(
     request: ExportRequest,
     sink: &mut dyn FnMut(WorkProgress) -> bool,
 ) -> Result<Export, ApiError> {
-    let found = Found::find(app, &request)?;
+    let found = Found::find(app, &request.source, request.model.as_deref())?;
     let form = form(request.to);
-    refuse(&found, &request, form)?;
+    refuse(&found, &request)?;
     let target = match &request.output {
         Some(given) => places::expand(given)?,
         None => app.home().join("exports").join(format!(
@@ -83,24 +89,9 @@ pub fn export(
         n_bytes: files.iter().map(|file| file.n_bytes).sum(),
         files,
         comparison: comparison(&compared),
-        use_it: card::use_it(request.to, &target, &found.base_name),
+        use_it: card::use_it(request.to, &target, &found),
         notes,
     })
-}
-
-fn form(asked: ExportForm) -> Form {
-    match asked {
-        ExportForm::Peft => Form::Peft,
-        ExportForm::Merged => Form::Merged,
-        ExportForm::Gguf | ExportForm::Ollama => Form::Gguf,
-        ExportForm::GgufAdapter => Form::GgufAdapter,
-        ExportForm::Mlx => Form::Mlx,
-    }
-}
-
-/// As a command line spells it.
-fn word(asked: ExportForm) -> &'static str {
-    if asked == ExportForm::Ollama { "ollama" } else { form(asked).name() }
 }
 
 /// How a GGUF file is stored: as asked, else in 16-bit floats of the base's kind.
@@ -134,8 +125,7 @@ fn precision(asked: ExportPrecision) -> Precision {
 }
 
 impl Found {
-    fn find(app: &App, request: &ExportRequest) -> Result<Found, ApiError> {
-        let given = request.source.as_str();
+    fn find(app: &App, given: &str, base: Option<&str>) -> Result<Found, ApiError> {
         let path = places::expand(given)?;
         let is_place = places::is_path_like(given) || AdapterForm::of(&path).is_some();
         let run = if is_place { None } else { RunResult::find(app, given).ok() };
@@ -149,16 +139,17 @@ impl Found {
             return Self::whole(app, &result.to_string_lossy(), given);
         }
         let name = run.as_ref().map_or_else(|| places::last_part(&result), |run| run.row.name.clone());
-        let stated = AdapterFiles::open(&result)?.config.base_model;
+        let config = AdapterFiles::open(&result)?.config;
+        let (stated, is_dora) = (config.base_model, config.lora.dora);
         let run_base = run.as_ref().and_then(|run| run.row.model_id.clone());
         let noted = info.as_ref().map(|info| info.base_folder.clone()).filter(|folder| Path::new(folder).is_dir());
-        let base = request.model.clone().or(run_base).or(noted).unwrap_or_else(|| stated.clone());
+        let base = base.map(str::to_owned).or(run_base).or(noted).unwrap_or_else(|| stated.clone());
         let model = app.library.find_model(&base).map_err(|error| {
             error.with_hint("name the base that the adapter was trained on with `model` (`--model`)")
         })?;
         let noted_name = info.as_ref().map(|info| info.base_model.clone());
         let base_name = noted_name.or(Some(stated)).filter(|name| !name.is_empty()).unwrap_or(base);
-        Ok(Found { name, base: model.folder, base_name, adapter: Some(result), info })
+        Ok(Found { name, base: model.folder, base_name, adapter: Some(result), is_dora, info })
     }
 
     /// A model without an adapter: the result of training all weights, or any base.
@@ -167,34 +158,8 @@ impl Found {
         let info = ResultInfo::read(&folder)?;
         let base_name = info.as_ref().map_or_else(|| name.to_owned(), |info| info.base_model.clone());
         let name = if places::is_path_like(name) { places::last_part(Path::new(name)) } else { name.to_owned() };
-        Ok(Found { name, base: folder, base_name, adapter: None, info })
+        Ok(Found { name, base: folder, base_name, adapter: None, is_dora: false, info })
     }
-}
-
-/// What cannot be written in a form, said before anything is read.
-fn refuse(found: &Found, request: &ExportRequest, form: Form) -> Result<(), ApiError> {
-    let unsupported = |message: String, hint: &str| Err(ApiError::new(ErrorCode::Unsupported, message).with_hint(hint));
-    if form.is_adapter() && found.adapter.is_none() {
-        let message = format!("`{}` is a whole model and has no adapter to export", found.name);
-        return Err(invalid(message).with_hint("export it as `merged` or `gguf`"));
-    }
-    if request.quantize.is_some() && form != Form::Gguf {
-        let message = format!("the form `{}` has no quantised weights", word(request.to));
-        return Err(invalid(message).with_hint("leave `quantize` out, or export as `gguf` or `ollama`"));
-    }
-    if form == Form::Merged && !found.base.join("config.json").is_file() {
-        let message =
-            format!("the base `{}` is a GGUF file, without the files of a model folder", found.base.display());
-        return unsupported(message, "export it as `gguf`");
-    }
-    let config = ModelConfig::read(&found.base, None)?;
-    let writes = config.task() == lorikeet_models::Task::Causal;
-    if !writes && !matches!(form, Form::Peft | Form::Merged) {
-        let (family, form) = (&config.model_type, word(request.to));
-        let message = format!("a `{family}` model gives labels and has no place in the form `{form}`");
-        return unsupported(message, "export it as `peft` or `merged`");
-    }
-    Ok(())
 }
 
 fn describe(found: &Found, job: &ExportJob, compared: &Comparison, folder: &Path) -> Result<(), ApiError> {

@@ -166,10 +166,11 @@ impl From<HubError> for ApiError {
         let message = error.to_string();
         match error {
             HubError::BadName { .. } => invalid(message),
-            HubError::NotFound { .. } => ApiError::new(ErrorCode::NotFound, message)
-                .with_hint(format!("look at the name; for what is not public, set `{TOKEN_VARIABLE}`")),
+            HubError::NotFound { .. } => ApiError::new(ErrorCode::NotFound, message).with_hint(format!(
+                "look at the name; what is not public needs a token, in the settings or as `{TOKEN_VARIABLE}`"
+            )),
             HubError::Refused { with_token: false, .. } => ApiError::new(ErrorCode::NotFound, message)
-                .with_hint(format!("set `{TOKEN_VARIABLE}` to a token that may read it")),
+                .with_hint(format!("give a token that may read it, in the settings or as `{TOKEN_VARIABLE}`")),
             HubError::Refused { .. } => ApiError::new(ErrorCode::NotFound, message)
                 .with_hint("accept the model's terms on its page, or take another token"),
             HubError::GaveUp { .. } => ApiError::new(ErrorCode::UnreadableFile, message)

@@ -1,22 +1,18 @@
-// Forms of a result: what is offered, and the request that stands for a choice.
-import { describe, expect, it } from 'vitest';
-import { formatsOf, formsFor, requestOf } from './exports';
+// Exports: number formats, and the request that stands for a choice.
+import { expect, it } from 'vitest';
+import type { ExportChoice } from '../bindings';
+import { formatsOf, requestOf } from './exports';
 
-describe('forms of a result', () => {
-  it('offers a classifier only what has a place for its head', () => {
-    expect(formsFor('classify', true)).toEqual(['peft', 'merged']);
-    expect(formsFor('classify', false)).toEqual(['merged']);
-  });
+const PEFT: ExportChoice = { form: 'peft', programs: ['PEFT'], precisions: [], quantizations: [] };
+const GGUF: ExportChoice = { form: 'gguf', programs: ['llama.cpp'], precisions: ['bf16', 'f32'], quantizations: ['q4_k_m', 'q8_0'] };
 
-  it('offers adapter forms only where there is an adapter', () => {
-    expect(formsFor('causal', true)).toContain('gguf-adapter');
-    expect(formsFor('causal', false)).toEqual(['merged', 'gguf', 'ollama']);
-  });
+it('lists few bits before floats, the usual one first', () => {
+  expect(formatsOf(PEFT)).toEqual([]);
+  expect(formatsOf(GGUF)).toEqual(['q4_k_m', 'q8_0', 'bf16', 'f32']);
+});
 
-  it('tells floats and blocks apart in the request', () => {
-    expect(formatsOf('peft')).toEqual([]);
-    expect(requestOf({ source: 'birds-1', to: 'merged', format: 'bf16', folder: null })).toEqual({ source: 'birds-1', to: 'merged', precision: 'bf16' });
-    expect(requestOf({ source: 'birds-1', to: 'gguf', format: 'q4_k_m', folder: '/there' })).toEqual({ source: 'birds-1', to: 'gguf', quantize: 'q4_k_m', output: '/there' });
-    expect(requestOf({ source: 'birds-1', to: 'mlx', format: null, folder: null })).toEqual({ source: 'birds-1', to: 'mlx' });
-  });
+it('tells floats and blocks apart in the request', () => {
+  expect(requestOf('birds-1', PEFT, null, null)).toEqual({ source: 'birds-1', to: 'peft' });
+  expect(requestOf('birds-1', GGUF, 'bf16', null)).toEqual({ source: 'birds-1', to: 'gguf', precision: 'bf16' });
+  expect(requestOf('birds-1', GGUF, null, '/there')).toEqual({ source: 'birds-1', to: 'gguf', quantize: 'q4_k_m', output: '/there' });
 });

@@ -1,7 +1,7 @@
 // The few numbers that stand large under a verdict.
 import type { RunDetails } from '../bindings';
 import { finished as text } from '../text/en';
-import { duration, measure, percent } from './format';
+import { duration, fixed, measure, percent } from './format';
 
 export type Figure = { label: string; value: string; /** Whether it went the right way; null when there is nothing to compare. */ better: boolean | null; falls: boolean; beside: string; under: string };
 
@@ -18,7 +18,7 @@ export function figures(run: RunDetails): Figure[] {
   add(text.accuracy, m.accuracy, m.base_accuracy, share, false, text.accuracyUnder(m.n_validation));
   add(text.f1, m.f1_macro, m.base_f1_macro, share, false, text.f1Under);
   add(text.validationLoss, m.loss, m.base_loss, measure, true, text.lossUnder(m, run.task));
-  if (m.accuracy === null) add(text.perplexity, m.perplexity, m.base_loss === null ? null : Math.exp(m.base_loss), (value) => value.toFixed(2), true, text.perplexityUnder);
+  if (m.accuracy === null) add(text.perplexity, m.perplexity, m.base_loss === null ? null : Math.exp(m.base_loss), (value) => (value < 100 ? fixed(value, 2) : measure(value)), true, text.perplexityUnder);
   if (m.loss === null || out.length < 3) add(text.trainLoss, m.train_loss, null, measure, true, text.lossUnder({ ...m, n_validation: null }, run.task));
   const took = m.seconds ?? run.elapsed_ms / 1000;
   out.splice(3);

@@ -1,7 +1,6 @@
 // One export of a result: asked for, under way, done or refused. Closing its dialog stops it.
-import type { ApiError, Export, ExportForm, ExportRequest, WorkProgress } from '../bindings';
-import { asApiError, streams } from '../platform/host';
-import { requestOf } from '../lib/exports';
+import type { ApiError, Export, ExportChoice, ExportRequest, WorkProgress } from '../bindings';
+import { asApiError, commands, streams } from '../platform/host';
 
 export type ExportState =
   | { phase: 'asking' }
@@ -11,12 +10,21 @@ export type ExportState =
 
 export class Exporting {
   current = $state<ExportState>({ phase: 'asking' });
+  /** The forms that the result can take; null until they are known. */
+  choices = $state<ExportChoice[] | null>(null);
   #abort: AbortController | null = null;
 
-  async start(wish: { source: string; to: ExportForm; format: string | null; folder: string | null }): Promise<void> {
+  async ask(source: string): Promise<void> {
+    try {
+      this.choices = await commands.export_forms({ source });
+    } catch (thrown) {
+      this.current = { phase: 'failed', error: asApiError(thrown) };
+    }
+  }
+
+  async start(request: ExportRequest): Promise<void> {
     this.#abort?.abort();
     const mine = (this.#abort = new AbortController());
-    const request: ExportRequest = requestOf(wish);
     this.current = { phase: 'working', progress: null, share: null };
     try {
       const made = await streams.export(request, (progress) => this.#tell(mine, progress), mine.signal);

@@ -1,12 +1,14 @@
 // Every text of the window, in English: plain, short, second person. Numbers come with their units from lib/format.
 import type {
-  DatasetKind, ErrorCode, Export, ExportComparison, ExportForm, ImportProgress, RunDetails, RunEstimate, RunEvent, RunMetrics, RunStatus, SettingGroup, StopReason, Task, WorkProgress,
+  DatasetKind, ErrorCode, Export, ExportComparison, ExportForm, ExportPrecision, ExportQuantization, ImportProgress, NotLoaded, RunDetails, RunEstimate, RunEvent, RunMetrics, RunStatus, SettingGroup, StopReason, Task, WorkProgress,
 } from '../bindings';
 import { bytes, duration, fixed, group, measure, NBSP, percent, rateFixed, seconds } from '../lib/format';
 import type { Verdict } from '../lib/verdict';
 
 export type Piece = string | { strong: string };
 const strong = (text: string): Piece => ({ strong: text });
+
+const listed = (words: string[]) => (words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`);
 
 const NOUNS: Record<DatasetKind, [string, string]> = {
   messages: ['chat', 'chats'],
@@ -224,7 +226,7 @@ export const newRun = {
   was: (value: string) => `was ${value}`,
   default: 'default',
   fromPreset: (name: string) => `from ${name}`,
-  auto: 'decided for you',
+  auto: 'decided for you', autoShort: 'automatic',
   yes: 'On', no: 'Off',
   nothingFound: (words: string) => `No setting has “${words}” in its name or sentence.`,
   groups: { learning: 'Learning', adapter: 'Adapter', data: 'Data', saving: 'Saving', computing: 'Computing' } satisfies Record<SettingGroup, string>,
@@ -251,7 +253,9 @@ export const newRun = {
   weights: (n: string) => `Adapter weights, ${n}`, weightsFull: (n: string) => `Model weights, ${n}`,
   steps: 'Steps',
   loadsIn: 'Will load in',
-  doesNot: 'not in',
+  saved: 'as it is saved', exported: { peft: 'as a PEFT adapter', merged: 'as a whole model', gguf: 'as a GGUF model', 'gguf-adapter': 'as a GGUF adapter', mlx: 'as an MLX adapter', ollama: 'with a Modelfile' } satisfies Record<ExportForm, string>,
+  not: { no_adapter: 'no, it takes adapters', gives_labels: 'no, it takes models that write', unknown_family: 'no, it lacks this family' } satisfies Record<NotLoaded, string>,
+  exportLater: 'Export, on the page of the finished run, writes the other forms.',
   train: 'Train', starting: 'Starting',
   atOnce: 'Nothing else is running; it starts at once.',
   after: (n: number) => `It starts after ${counted(n, 'other run', 'other runs')}.`,
@@ -382,23 +386,24 @@ export const exporting = {
   title: (name: string) => `Export ${name}`,
   form: 'Form', format: 'Number format', folder: 'Folder', inside: 'Inside Lorikeet’s folder', folderTitle: 'A folder for the export',
   forms: {
-    peft: { name: 'PEFT adapter', what: 'A small folder for transformers, PEFT and vLLM, used over the base model.' },
-    merged: { name: 'Whole model', what: 'Base and adapter in one, as safetensors, for everything that loads models from the hub.' },
-    gguf: { name: 'GGUF model', what: 'One file for llama.cpp, LM Studio and their kin, in as few bits as you like.' },
-    ollama: { name: 'Ollama', what: 'A GGUF file with the Modelfile that Ollama makes a model of.' },
-    'gguf-adapter': { name: 'GGUF adapter', what: 'A small file that llama.cpp puts over the base’s GGUF file.' },
-    mlx: { name: 'MLX adapter', what: 'A small folder for mlx-lm on Macs, used over the base model.' },
+    peft: { name: 'PEFT adapter', what: 'A small folder, used over the base model.' },
+    merged: { name: 'Whole model', what: 'Base and adapter in one, as safetensors.' },
+    gguf: { name: 'GGUF model', what: 'One file, in as few bits as you like.' },
+    ollama: { name: 'Ollama', what: 'A GGUF file and its Modelfile.' },
+    'gguf-adapter': { name: 'GGUF adapter', what: 'A small file, used over the base’s GGUF file.' },
+    mlx: { name: 'MLX adapter', what: 'A small folder for Macs, used over the base model.' },
   } satisfies Record<ExportForm, { name: string; what: string }>,
   formats: {
     bf16: '16 bits (bfloat16)', f16: '16 bits (half)', f32: '32 bits', q4_k_m: 'about 5 bits (Q4_K_M)', q8_0: 'about 8 bits (Q8_0)',
     q6_k: 'about 6.5 bits (Q6_K)', q5_k_m: 'about 5.7 bits (Q5_K_M)', q4_0: 'about 4.5 bits (Q4_0)',
-  } as Record<string, string>,
+  } satisfies Record<ExportPrecision | ExportQuantization, string>,
+  forPrograms: (programs: string[]) => `For ${listed(programs)}.`,
   start: 'Export',
   working: (p: WorkProgress | null) => (p === null ? 'Starting' : p.unit === 'bytes' ? `${bytes(p.done)}${p.total === null ? '' : ` of ${bytes(p.total)}`} written` : `${group(p.done)}${p.total === null ? '' : ` of ${group(p.total)}`} ${p.unit}`),
   made: (made: Export) => `${counted(made.files.length, 'file', 'files')}, ${bytes(made.n_bytes)}, written and read back`,
   compared: (c: ExportComparison) =>
     `Read from disk and compared in ${counted(c.n_rows, 'place', 'places')}: its numbers differ by ${percent(c.relative_difference, c.relative_difference < 0.001 ? 4 : 1)} from what it was made of, and its first choice is the same in ${percent(c.same_best, 0)} of them.`,
-  where: 'Folder', copyUse: 'Copy', another: 'Export in another form',
+  where: 'Folder', use: (way: string) => `${way.slice(0, 1).toUpperCase()}${way.slice(1)}`, copyUse: (way: string) => `Copy what is typed ${way}`, another: 'Export in another form',
 };
 
 export const runs = {
@@ -438,7 +443,7 @@ export const serve = {
   port: 'Port', ask: 'Ask from anywhere', language: 'Language', copyCode: 'Copy', dialect: 'Speaks the OpenAI dialect; the adapter is chosen by ', dialectEnd: '.', classifier: 'A classifier answers with its label and the probability of each.',
   question: 'Hello, who are you?', text: 'I liked every minute of it.', languages: { curl: 'curl', python: 'Python', javascript: 'JavaScript' },
   noAdapters: 'Runs on this base appear here once they are done.', addresses: 'All addresses',
-  routes: [['GET', '/v1/models'], ['POST', '/v1/chat/completions'], ['POST', '/v1/completions'], ['POST', '/predict'], ['GET', '/health']] as const,
+  routes: [['GET', '/v1/models'], ['POST', '/v1/chat/completions'], ['POST', '/v1/completions'], ['POST', '/v1/embeddings'], ['POST', '/predict'], ['GET', '/health']] as const,
   otherPort: 'Use any free port', busy: 'Switching', exampleAddress: (port: number) => `http://127.0.0.1:${port}`, whenOn: 'once it is on',
 };
 

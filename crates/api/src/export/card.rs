@@ -10,7 +10,7 @@ use serde_norway::{Mapping, Value};
 
 use super::Found;
 use crate::failure::io;
-use crate::wire::{ApiError, ErrorCode, ExportForm as Asked};
+use crate::wire::{ApiError, ErrorCode, ExportForm as Asked, ExportUse};
 
 /// What a card tells of.
 pub(super) struct Made<'a> {
@@ -107,19 +107,48 @@ fn sentence(made: &Made<'_>) -> String {
     }
 }
 
-/// The words that use the export elsewhere.
-pub(super) fn use_it(form: Asked, folder: &Path, base: &str) -> String {
-    let folder = folder.display();
+/// How the export is used elsewhere.
+pub(super) fn use_it(form: Asked, folder: &Path, found: &Found) -> Vec<ExportUse> {
+    let (base, name) = (&found.base_name, lorikeet_registry::slug(&found.name, "model"));
+    let task = match &found.info {
+        Some(info) if !info.labels.is_empty() => "SequenceClassification",
+        _ => "CausalLM",
+    };
+    let place = |file: &str| typed(&folder.join(file));
+    let with = |with: &str, command: String| ExportUse { with: with.to_owned(), command };
     match form {
-        Asked::Gguf => format!("llama-cli -m {folder}/{GGUF_MODEL}; LM Studio and llama-server load the same file"),
-        Asked::GgufAdapter => format!("llama-cli -m BASE.gguf --lora {folder}/{GGUF_ADAPTER}, with `{base}` as GGUF"),
-        Asked::Ollama => format!("ollama create NAME -f {folder}/Modelfile"),
-        Asked::Peft => format!("PeftModel.from_pretrained(base, \"{folder}\") in Python, over `{base}`"),
-        Asked::Merged => {
-            format!("AutoModelForCausalLM.from_pretrained(\"{folder}\") in Python; vllm serve {folder}")
+        Asked::Peft => {
+            let needs = format!("in Python, with PEFT, where `base` is the model `{base}`");
+            vec![with(&needs, format!("PeftModel.from_pretrained(base, {folder:?})"))]
         }
-        Asked::Mlx => format!("mlx_lm.generate --model {base} --adapter-path {folder} --prompt …"),
+        Asked::Merged => vec![
+            with("in Python, with transformers", format!("AutoModelFor{task}.from_pretrained({folder:?})")),
+            with("with vLLM", format!("vllm serve {}", typed(folder))),
+        ],
+        Asked::Gguf => {
+            let command = format!("llama-cli -m {}", place(GGUF_MODEL));
+            vec![with("with llama.cpp; LM Studio and llama-server open the same file", command)]
+        }
+        Asked::GgufAdapter => {
+            let command = format!("llama-cli -m BASE.gguf --lora {}", place(GGUF_ADAPTER));
+            vec![with(&format!("with llama.cpp, where BASE.gguf is `{base}` as a GGUF file"), command)]
+        }
+        Asked::Ollama => vec![with("with Ollama", format!("ollama create {name} -f {}", place("Modelfile")))],
+        Asked::Mlx => {
+            let command = format!("mlx_lm.chat --model {} --adapter-path {}", quoted(base), typed(folder));
+            vec![with("with mlx-lm", command)]
+        }
     }
+}
+
+/// A path as shells read it.
+fn typed(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = word.chars().all(|c| c.is_alphanumeric() || "/\\:._-+@~".contains(c));
+    if is_plain { word.to_owned() } else { format!("\"{word}\"") }
 }
 
 #[cfg(test)]
@@ -132,6 +161,7 @@ mod tests {
             base: "/models/starter".into(),
             base_name: "starter".into(),
             adapter: adapter.then(|| "/runs/orders-1/adapter".into()),
+            is_dora: false,
             info: None,
         }
     }
@@ -189,5 +219,23 @@ mod tests {
             "{card}"
         );
         assert!(card.contains("# orders-1\n\n## This export\n"), "{card}");
+    }
+    #[test]
+    fn every_form_is_used_by_a_command_that_can_be_copied() {
+        let forms = [Asked::Peft, Asked::Merged, Asked::Gguf, Asked::GgufAdapter, Asked::Ollama, Asked::Mlx];
+        let said = |folder: &str| {
+            let uses = forms.into_iter().flat_map(|form| use_it(form, Path::new(folder), &found(true)));
+            uses.map(|one| format!("{}: {}", one.with, one.command)).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!(said("/e/orders"), @r#"
+        in Python, with PEFT, where `base` is the model `starter`: PeftModel.from_pretrained(base, "/e/orders")
+        in Python, with transformers: AutoModelForCausalLM.from_pretrained("/e/orders")
+        with vLLM: vllm serve /e/orders
+        with llama.cpp; LM Studio and llama-server open the same file: llama-cli -m /e/orders/model.gguf
+        with llama.cpp, where BASE.gguf is `starter` as a GGUF file: llama-cli -m BASE.gguf --lora /e/orders/adapter.gguf
+        with Ollama: ollama create orders-1 -f /e/orders/Modelfile
+        with mlx-lm: mlx_lm.chat --model starter --adapter-path /e/orders
+        "#);
+        assert!(said("/my e/orders").contains("vllm serve \"/my e/orders\""));
     }
 }

@@ -72,6 +72,30 @@ pub struct ExportRequest {
     pub output: Option<String>,
 }
 
+/// Asks which forms a result can take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+#[ts(optional_fields)]
+pub struct ExportFormsRequest {
+    /// A run, an adapter folder, or a model without an adapter.
+    pub source: String,
+    /// The base of an adapter, by id, name or path; the one it was trained on if left out.
+    pub model: Option<String>,
+}
+
+/// A form that a result can take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ExportChoice {
+    /// The form.
+    pub form: ExportForm,
+    /// The programs that load the result in this form.
+    pub programs: Vec<String>,
+    /// Number formats its weights can be written in, the usual one first; none where the form decides.
+    pub precisions: Vec<ExportPrecision>,
+    /// Ways to store its weights in few bits, the usual one first; none where the form has none.
+    pub quantizations: Vec<ExportQuantization>,
+}
+
 /// An export that was written, read back and compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Export {
@@ -85,10 +109,19 @@ pub struct Export {
     pub n_bytes: u64,
     /// How far it is from what it was made of.
     pub comparison: ExportComparison,
-    /// The words that use it elsewhere.
-    pub use_it: String,
+    /// How it is used elsewhere, the usual way first.
+    pub use_it: Vec<ExportUse>,
     /// What to know about it, such as a chat template that could not be put into another language.
     pub notes: Vec<String>,
+}
+
+/// A way to use an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ExportUse {
+    /// With what, and what that needs, as the end of a sentence ("with llama.cpp").
+    pub with: String,
+    /// What is typed there, ready to copy.
+    pub command: String,
 }
 
 /// A file of an export.

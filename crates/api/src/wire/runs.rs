@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{ApiError, Method, RunEvent, SettingValue, Task};
+use super::{ApiError, ExportForm, Method, RunEvent, SettingValue, Task};
 
 /// Everything a run needs. `run_estimate` and `run_start` take the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -105,15 +105,44 @@ pub struct MemoryEstimate {
     pub limit_bytes: Option<u64>,
 }
 
-/// Whether another program can load the result.
+/// How another program loads the result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct LoadsIn {
-    /// `PEFT`, `vLLM`, `llama.cpp`, `Ollama`, `LM Studio`, `MLX`.
+    /// `PEFT`, `transformers`, `vLLM`, `llama.cpp`, `Ollama`, `LM Studio`, `MLX`.
     pub program: String,
-    /// As it is saved, or not.
-    pub loads: bool,
-    /// Why not, or with what step; `null` when it simply loads.
-    pub why: Option<String>,
+    /// As it is saved, as an export, or not.
+    #[serde(flatten)]
+    pub way: LoadingWay,
+}
+
+/// How a program loads a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "way", rename_all = "snake_case")]
+pub enum LoadingWay {
+    /// As it is saved.
+    Saved,
+    /// As an export in this form.
+    Export {
+        /// The form.
+        form: ExportForm,
+    },
+    /// Not.
+    Not {
+        /// Why.
+        why: NotLoaded,
+    },
+}
+
+/// Why a program does not load a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum NotLoaded {
+    /// It loads adapters, and this is a whole model.
+    NoAdapter,
+    /// It loads models that write, and this one gives labels.
+    GivesLabels,
+    /// It does not have this family.
+    UnknownFamily,
 }
 
 /// Something to know before the start.

@@ -1,7 +1,7 @@
 //! What is told before a run, held against what the run then does; previews; settings as forms read them.
 
 use lorikeet_api::wire::{
-    DataPreviewRequest, Method, NoteLevel, RunEventKind, SettingKind, SettingValue, SettingsRequest, Task,
+    DataPreviewRequest, LoadingWay, Method, NoteLevel, RunEventKind, SettingKind, SettingValue, SettingsRequest, Task,
 };
 use lorikeet_api::{ErrorCode, Scope, data, runs};
 
@@ -15,7 +15,7 @@ fn an_estimate_is_what_the_run_then_does() {
     assert_eq!((before.name.as_str(), before.task, before.n_steps), ("support-replies-1", Task::Causal, 12));
     assert_eq!((before.seconds, before.tokens_per_s, before.n_queued), (None, None, 0));
     assert_eq!(before.n_rows_train + before.n_rows_validation, bench.data.summary.n_rows);
-    assert!(before.loads_in.iter().any(|place| place.program == "PEFT" && place.loads));
+    assert!(before.loads_in.iter().any(|place| place.program == "PEFT" && place.way == LoadingWay::Saved));
     bench.app.start_worker(Scope::Queue);
     let run = runs::start(&bench.app, request.clone()).unwrap().id;
     let events = follow_all(&bench.app, &run);

@@ -5,7 +5,6 @@
 mod ahead;
 mod errors;
 mod exports;
-mod hub;
 mod labels;
 mod life;
 mod ready;

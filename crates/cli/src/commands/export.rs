@@ -29,7 +29,7 @@ fn text(made: &Export) -> String {
     let c = &made.comparison;
     let files: Vec<&str> = made.files.iter().map(|file| file.name.as_str()).collect();
     let notes: String = made.notes.iter().map(|note| format!("note: {note}\n")).collect();
-    let facts = pairs(&[
+    let mut facts = vec![
         ("folder", made.folder.clone()),
         ("files", format!("{} ({})", files.join(", "), units::bytes(made.n_bytes))),
         (
@@ -42,14 +42,15 @@ fn text(made: &Export) -> String {
                 units::count(c.n_rows)
             ),
         ),
-        ("use it", made.use_it.clone()),
-    ]);
-    facts + &notes
+    ];
+    let uses = made.use_it.iter().map(|one| format!("{}: {}", one.with, one.command));
+    facts.extend(uses.enumerate().map(|(at, one)| (if at == 0 { "use it" } else { "" }, one)));
+    pairs(&facts) + &notes
 }
 
 #[cfg(test)]
 mod tests {
-    use lorikeet_api::wire::{ExportComparison, ExportFile, ExportForm};
+    use lorikeet_api::wire::{ExportComparison, ExportFile, ExportForm, ExportUse};
 
     use super::*;
 
@@ -70,14 +71,18 @@ mod tests {
                 tolerance: 0.05,
                 same_best: 511.0 / 512.0,
             },
-            use_it: "vllm serve /data/exports/orders-1-merged".into(),
+            use_it: vec![
+                ExportUse { with: "in Python".into(), command: "load(\"/data\")".into() },
+                ExportUse { with: "with vLLM".into(), command: "vllm serve /data".into() },
+            ],
             notes: Vec::new(),
         };
-        insta::assert_snapshot!(text(&made), @"
+        insta::assert_snapshot!(text(&made), @r#"
         folder     /data/exports/orders-1-merged
         files      config.json, model.safetensors (11.0 MB)
         read back  logits differ by 3.1e-3 of their size (at most 5e-2); the likeliest is the same at 511 of 512 positions
-        use it     vllm serve /data/exports/orders-1-merged
-        ");
+        use it     in Python: load("/data")
+                   with vLLM: vllm serve /data
+        "#);
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use lorikeet_api::Scope;
 use lorikeet_api::wire::{
-    ApiError, DataImportRequest, ErrorCode, ModelRequest, NoteLevel, RunDetails, RunEstimate, RunEvent, RunEventKind,
-    RunFollowRequest, RunHistoryRequest, RunIdRequest, RunStatus, RunSummary, SettingValue, Task,
+    ApiError, DataImportRequest, ErrorCode, LoadingWay, ModelRequest, NoteLevel, RunDetails, RunEstimate, RunEvent,
+    RunEventKind, RunFollowRequest, RunHistoryRequest, RunIdRequest, RunStatus, RunSummary, SettingValue, Task,
 };
 
 use self::wish::Wish;
@@ -216,11 +216,15 @@ fn estimated(estimate: &RunEstimate) -> String {
 }
 
 fn loads_in(estimate: &RunEstimate) -> String {
-    let named = |saved: bool| {
-        let places = estimate.loads_in.iter().filter(|place| place.loads && place.why.is_none() == saved);
-        places.map(|place| place.program.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    match (named(true), named(false)) {
+    let (mut saved, mut exported) = (Vec::new(), Vec::new());
+    for place in &estimate.loads_in {
+        match place.way {
+            LoadingWay::Saved => saved.push(place.program.as_str()),
+            LoadingWay::Export { .. } => exported.push(place.program.as_str()),
+            LoadingWay::Not { .. } => {}
+        }
+    }
+    match (saved.join(", "), exported.join(", ")) {
         (saved, exported) if exported.is_empty() && saved.is_empty() => "Lorikeet only".to_owned(),
         (saved, exported) if exported.is_empty() => saved,
         (saved, exported) if saved.is_empty() => format!("with `lorikeet export`: {exported}"),

@@ -36,7 +36,8 @@ impl Setting {
 }
 
 impl Settings {
-    /// Refuses values of settings that do not matter for `work`.
+    /// Refuses values of settings that do not matter for `work`. What switches something off that is not there is true and
+    /// passes, so that a script may say `--samples 0` for every kind of run.
     ///
     /// # Errors
     /// [`TrainError::Conflict`] with the mend.
@@ -49,7 +50,7 @@ impl Settings {
             setting => values.get(setting).and_then(Value::as_str).map(str::to_owned),
         };
         for setting in declarations() {
-            let is_given = values.get(setting.name).is_some_and(|value| *value != setting.default);
+            let is_given = values.get(setting.name).is_some_and(|value| *value != setting.default && !is_off(value));
             let Some(When { subject, words }) = setting.unmet(&word).filter(|_| is_given) else { continue };
             let (name, has, plural) = (setting.name, word(subject).unwrap_or_default(), plural(words));
             return Err(TrainError::Conflict(format!(
@@ -58,6 +59,17 @@ impl Settings {
             )));
         }
         Ok(())
+    }
+}
+
+/// Whether a value says that something is not to be.
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(true) | Value::Object(_) => false,
     }
 }
 
@@ -123,6 +135,15 @@ mod tests {
         let labels = Work { task: Task::Classify, ..WORK };
         assert_eq!(said(labels, &[("loss", json!("focal")), ("focal_gamma", json!(3))]), "fine");
         assert_eq!(said(Work { method: Method::Full, ..WORK }, &[("rank", json!(8)), ("dora", json!(false))]), "fine");
+    }
+
+    #[test]
+    fn what_is_switched_off_may_be_switched_off_where_it_is_not_there() {
+        let (labels, full) = (Work { task: Task::Classify, ..WORK }, Work { method: Method::Full, ..WORK });
+        assert_eq!(said(labels, &[("samples", json!(0)), ("packing", json!(false))]), "fine");
+        assert_eq!(said(full, &[("dropout", json!(0)), ("rank_pattern", json!("")), ("layers", json!(null))]), "fine");
+        assert_eq!(said(WORK, &[("desirable_weight", json!(0)), ("focal_gamma", json!("0"))]), "fine");
+        assert!(said(labels, &[("samples", json!(3))]).starts_with("`samples` is for the task `causal`"));
     }
 
     #[test]

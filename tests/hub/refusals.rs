@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use lorikeet_hub::{Hub, Progress, Wanted};
-
-use crate::server::{Misdeed, Server, noise};
+use lorikeet_tests::loopback_hub::{Misdeed, Server, noise};
 
 fn wanted() -> Wanted {
     Wanted::new("owner/name", None, None).unwrap()

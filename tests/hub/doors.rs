@@ -1,44 +1,9 @@
 //! A model from a hub on loopback, through the command: it comes, is registered, and is used by its name; a token is kept
 //! where only its owner reads it. What another program fetched is used where it lies.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-use std::path::Path;
-
 use lorikeet_api::wire::{ErrorCode, HubSettingsRequest, ModelGetRequest, ModelRequest, Nothing};
 use lorikeet_api::{App, hub, models};
-use serde_json::json;
-
-use crate::support::shared;
-
-/// Serves the files of a folder as `tiny/llama` until the test ends; returns its address.
-fn serve(folder: &Path) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, folder) = (format!("http://{}", listener.local_addr().unwrap()), folder.to_owned());
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
-            let path = lines.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
-            lines.find(String::is_empty);
-            let file = path.split("/resolve/abc/").nth(1).map(|name| folder.join(name));
-            let body = match &file {
-                Some(file) => std::fs::read(file).ok(),
-                None if path.starts_with("/api/models/tiny/llama/") => {
-                    let files = folder.read_dir().unwrap().map(|e| e.unwrap());
-                    let files = files
-                        .map(|e| json!({"rfilename": e.file_name().to_str(), "size": e.metadata().unwrap().len()}));
-                    Some(json!({"sha": "abc", "siblings": files.collect::<Vec<_>>()}).to_string().into_bytes())
-                }
-                None => None,
-            };
-            let status = if body.is_some() { "200 OK" } else { "404 Not Found" };
-            let body = body.unwrap_or_default();
-            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
-        }
-    });
-    address
-}
+use lorikeet_tests::{loopback_hub::Server, material};
 
 fn get(app: &App, model: &str) -> Result<lorikeet_api::wire::ModelSummary, lorikeet_api::ApiError> {
     hub::get(app, ModelGetRequest { model: model.into(), revision: None, file: None }, &mut |_| true)
@@ -46,10 +11,11 @@ fn get(app: &App, model: &str) -> Result<lorikeet_api::wire::ModelSummary, lorik
 
 #[test]
 fn a_model_comes_from_a_hub_and_is_used_by_its_name() {
-    let Some(model) = shared("gguf/tiny-llama-hf") else { return };
+    let Some(model) = material::tiny_llama() else { return };
     let home = tempfile::tempdir().unwrap();
     let app = App::open(Some(home.path().to_owned())).unwrap().with_hub_cache(home.path().join("no-cache"));
-    let endpoint = Some(serve(&model));
+    let server = Server::of_folder("tiny/llama", &model);
+    let endpoint = Some(server.address().to_owned());
     let set =
         hub::set(&app, HubSettingsRequest { endpoint: endpoint.clone(), token: Some("hf_secret".into()) }).unwrap();
     assert_eq!((Some(set.endpoint), set.has_token), (endpoint, true));
@@ -76,7 +42,7 @@ fn a_model_comes_from_a_hub_and_is_used_by_its_name() {
 
 #[test]
 fn a_model_that_another_program_fetched_is_used_where_it_lies() {
-    let Some(model) = shared("gguf/tiny-llama-hf") else { return };
+    let Some(model) = material::tiny_llama() else { return };
     let (home, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let fetched = |name: &str, revision: &str| {
         let repository = cache.path().join(format!("models--tiny--{name}"));

@@ -1,8 +1,9 @@
-//! A hub on loopback: a few files, a script of misdeeds, and a memory of what was asked.
+//! A hub on loopback with one model: its files, a script of misdeeds, and a memory of what was asked.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,11 +29,14 @@ pub enum Misdeed {
 /// A request as it came.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
+    /// Below the hub's address.
     pub path: String,
+    /// By name in small letters.
     pub headers: HashMap<String, String>,
 }
 
 impl Asked {
+    /// The part that is wanted, where not all is.
     pub fn range(&self) -> Option<&str> {
         self.headers.get("range").map(String::as_str)
     }
@@ -40,6 +44,7 @@ impl Asked {
 
 #[derive(Default)]
 struct State {
+    name: String,
     files: Vec<(String, Vec<u8>, bool)>,
     misdeeds: HashMap<String, VecDeque<Misdeed>>,
     asked: Vec<Asked>,
@@ -52,6 +57,7 @@ pub struct Server {
     state: Arc<Mutex<State>>,
 }
 
+/// What the main branch is at.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// Bytes that are the same at no two places nearby.
@@ -67,13 +73,37 @@ pub fn noise(n: usize, seed: u64) -> Vec<u8> {
 }
 
 impl Server {
-    /// With these files; large ones have a hash in the list.
+    /// `owner/name` with these files; large ones have a hash in the list.
+    ///
+    /// # Panics
+    /// Where loopback has no free port.
     pub fn with(files: &[(&str, Vec<u8>)]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
+        Self::of("owner/name", files.iter().map(|(file, bytes)| ((*file).to_owned(), bytes.clone())).collect())
+    }
+
+    /// The model `name` with the files of a folder.
+    ///
+    /// # Panics
+    /// Where the folder cannot be read.
+    pub fn of_folder(name: &str, folder: &Path) -> Self {
+        let entries = folder.read_dir().expect("the folder is there").map(|entry| entry.expect("an entry"));
+        let file = |path: &Path| std::fs::read(path).expect("a file");
+        Self::of(name, entries.map(|e| (e.file_name().to_string_lossy().into_owned(), file(&e.path()))).collect())
+    }
+
+    fn of(name: &str, files: Vec<(String, Vec<u8>)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the hub on loopback");
+        let address = format!("http://{}", listener.local_addr().expect("the hub on loopback"));
         let state = Arc::new(Mutex::new(State::default()));
-        state.lock().unwrap().files =
-            files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone(), bytes.len() > 1000)).collect();
+        {
+            let mut state = state.lock().expect("the hub on loopback");
+            name.clone_into(&mut state.name);
+            let with_size = |(file, bytes): (String, Vec<u8>)| {
+                let is_large = bytes.len() > 1000;
+                (file, bytes, is_large)
+            };
+            state.files = files.into_iter().map(with_size).collect();
+        }
         let shared = state.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -84,16 +114,28 @@ impl Server {
         Self { address, state }
     }
 
+    /// Where it answers.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What it does to the next requests for a file, in order; after that it behaves.
     pub fn misbehave(&self, file: &str, misdeeds: &[Misdeed]) {
-        self.state.lock().unwrap().misdeeds.insert(file.to_owned(), misdeeds.iter().copied().collect());
+        self.state
+            .lock()
+            .expect("the hub on loopback")
+            .misdeeds
+            .insert(file.to_owned(), misdeeds.iter().copied().collect());
     }
 
+    /// Answers only who has this token.
     pub fn demand_token(&self, token: &str) {
-        self.state.lock().unwrap().token = Some(token.to_owned());
+        self.state.lock().expect("the hub on loopback").token = Some(token.to_owned());
     }
 
+    /// All requests, in order.
     pub fn asked(&self) -> Vec<Asked> {
-        self.state.lock().unwrap().asked.clone()
+        self.state.lock().expect("the hub on loopback").asked.clone()
     }
 
     /// Ranges that were asked of a file, in order.
@@ -129,7 +171,7 @@ fn request(stream: &TcpStream) -> Option<Asked> {
 fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let Some(asked) = request(stream) else { return Ok(()) };
     let (file, misdeed, allowed) = {
-        let mut state = state.lock().unwrap();
+        let mut state = state.lock().expect("the hub on loopback");
         state.asked.push(asked.clone());
         let authorization = asked.headers.get("authorization").cloned();
         let allowed = state.token.as_ref().is_none_or(|token| authorization == Some(format!("Bearer {token}")));
@@ -146,8 +188,10 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     if let Some(Misdeed::Status(status)) = misdeed {
         return stream.write_all(simple(&format!("{status} X"), "").as_bytes());
     }
-    if asked.path.starts_with("/api/models/owner/name/revision/") {
-        return stream.write_all(simple("200 OK", &listing(&state.lock().unwrap())).as_bytes());
+    let is_list =
+        asked.path.starts_with(&format!("/api/models/{}/revision/", state.lock().expect("the hub on loopback").name));
+    if is_list {
+        return stream.write_all(simple("200 OK", &listing(&state.lock().expect("the hub on loopback"))).as_bytes());
     }
     let Some((_, bytes, _)) = file else { return stream.write_all(simple("404 Not Found", "").as_bytes()) };
     let from = asked.range().and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());

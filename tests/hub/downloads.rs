@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use lorikeet_hub::{HubError, Progress, Wanted};
-
-use crate::server::{Misdeed, Server, noise};
+use lorikeet_tests::loopback_hub::{Misdeed, Server, noise};
 
 const LARGE: usize = 900_000;
 
