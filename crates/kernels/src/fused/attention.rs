@@ -344,6 +344,6 @@ fn probabilities_backward(
         let delta = rows::inner(&saved.out[at..at + d], &saved.dout[at..at + d]);
         let lse = saved.lse[(task.queries.start + n) * task.shape.heads + h];
         let (p, ds) = (&mut p[..block.n_keys], &mut ds[..block.n_keys]);
-        rows::softmax_backward(p, ds, task.seen(block, n), (lse, delta), task.shape.softcap);
+        rows::softmax_backward(p, ds, task.seen(block, n), lse, delta, task.shape.softcap);
     }
 }

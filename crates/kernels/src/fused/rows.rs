@@ -3,17 +3,12 @@
 use std::ops::Range;
 
 use half::{bf16, f16};
-use multiversion::multiversion;
 
-use super::math::{dot, dot3, exp, max, normal, sigmoid, sum, tanh};
+use super::{
+    math::{dot, dot3, exp, max, normal, sigmoid, sum, tanh},
+    simd::vectorised,
+};
 use crate::{Activation, AdamWStep, Precision};
-
-macro_rules! vectorised {
-    ($($item:item)*) => { $(
-        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma+f16c", "x86_64+avx2+fma+f16c"))]
-        $item
-    )* };
-}
 
 vectorised! {
     /// Little-endian floats of some precision as 32-bit ones; `widen` beside this takes blocks too.
@@ -243,7 +238,7 @@ vectorised! {
 
     /// From scores `p` and `ds = do vᵀ` of one query: `p = exp(p - lse)`, `ds = p (ds - delta)`, zeros around what is seen.
     /// Capped scores come uncapped, and `ds` is then that of the uncapped ones.
-    pub fn softmax_backward(p: &mut [f32], ds: &mut [f32], seen: Range<usize>, (lse, delta): (f32, f32), cap: Option<f32>) {
+    pub fn softmax_backward(p: &mut [f32], ds: &mut [f32], seen: Range<usize>, lse: f32, delta: f32, cap: Option<f32>) {
         for row in [&mut *p, &mut *ds] {
             row[..seen.start].fill(0.0);
             row[seen.end..].fill(0.0);

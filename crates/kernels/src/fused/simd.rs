@@ -3,6 +3,9 @@
 
 use std::sync::OnceLock;
 
+/// Names the most instructions that a process may use: for measuring what the others are worth.
+const LIMIT: &str = "LORIKEET_SIMD";
+
 /// Vector instructions for products, each with all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Simd {
@@ -30,18 +33,23 @@ impl Simd {
         }
     }
 
-    /// The best that this processor has.
+    /// The best that this processor has; less where the variable `LORIKEET_SIMD` names a lower level.
     pub fn best() -> Self {
         static BEST: OnceLock<Simd> = OnceLock::new();
-        *BEST.get_or_init(Self::detect)
+        *BEST.get_or_init(|| {
+            let limit = std::env::var(LIMIT).ok();
+            let limit = Self::ALL.into_iter().find(|simd| limit.as_deref() == Some(simd.name()));
+            limit.map_or(Self::detect(), |limit| limit.min(Self::detect()))
+        })
     }
 
     #[cfg(target_arch = "x86_64")]
     fn detect() -> Self {
-        if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+        if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")) {
             return Self::Portable;
         }
-        if !(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")) {
+        let wide = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+        if !(wide && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl")) {
             return Self::Avx2;
         }
         if is_x86_feature_detected!("avx512bf16") { Self::Avx512Bf16 } else { Self::Avx512 }
@@ -52,3 +60,36 @@ impl Simd {
         Self::Portable
     }
 }
+
+/// Functions that are compiled once for AVX-512, once for AVX2 and once for any processor, and chosen by [`Simd::best`].
+macro_rules! vectorised {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block)*) => { $(
+        $(#[$meta])*
+        #[allow(unsafe_code, clippy::too_many_arguments)]
+        $vis fn $name($($arg: $type),*) $(-> $out)? {
+            #[inline(always)]
+            fn plain($($arg: $type),*) $(-> $out)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma,f16c")]
+                fn avx2($($arg: $type),*) $(-> $out)? {
+                    plain($($arg),*)
+                }
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
+                fn avx512($($arg: $type),*) $(-> $out)? {
+                    plain($($arg),*)
+                }
+                match $crate::Simd::best() {
+                    $crate::Simd::Portable => {}
+                    // SAFETY: the processor has the instructions of the level it is at.
+                    $crate::Simd::Avx2 => return unsafe { avx2($($arg),*) },
+                    // SAFETY: as above.
+                    _ => return unsafe { avx512($($arg),*) },
+                }
+            }
+            plain($($arg),*)
+        }
+    )* };
+}
+pub(super) use vectorised;

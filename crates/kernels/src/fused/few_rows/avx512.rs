@@ -18,10 +18,7 @@ const CACHE_LINE: usize = 64;
 
 /// Whether this processor has what the kernels use.
 pub(super) fn is_there() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
+    crate::Simd::best() >= crate::Simd::Avx512
 }
 
 /// # Safety
