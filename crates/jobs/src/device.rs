@@ -83,12 +83,7 @@ pub(crate) trait Work {
 }
 
 /// The variable that names the widest vector instructions to use, for those who want to know what they are worth.
-pub const MOST_SIMD: &str = "LORIKEET_SIMD";
-
-fn most_simd() -> Option<Simd> {
-    let asked = std::env::var(MOST_SIMD).ok()?;
-    Simd::ALL.into_iter().find(|simd| simd.name() == asked)
-}
+pub const MOST_SIMD: &str = Simd::VARIABLE;
 
 /// Does `work` at `place` with so many threads and products of this precision.
 pub(crate) fn compute<W: Work>(
@@ -100,8 +95,7 @@ pub(crate) fn compute<W: Work>(
     let narrow = precision == PrecisionChoice::Bf16;
     match place {
         Place::Cpu => {
-            let cpu =
-                most_simd().map_or_else(|| Fused::new(threads), |most| Ok(Fused::new(threads)?.with_simd(most)))?;
+            let cpu = Fused::new(threads)?;
             Ok(work.on(if narrow { cpu.with_bf16() } else { cpu }))
         }
         Place::Cuda | Place::Metal => {

@@ -9,6 +9,8 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use super::micro::{COLS, Word};
+#[cfg(target_arch = "x86_64")]
+use super::simd::Simd;
 use crate::HostMatrix;
 
 /// Rows of numbers.
@@ -287,19 +289,27 @@ fn round_up(numbers: &[f32], words: &mut [u32]) {
 /// 8 lines of `n` words as 8 columns of rows of 32.
 fn transpose(lines: &[u32], n: usize, panel: &mut [u32]) {
     let lines: [&[u32]; GROUP] = std::array::from_fn(|i| &lines[i * n..(i + 1) * n]);
-    let mut done = 0;
-    #[cfg(target_arch = "x86_64")]
-    if super::simd::Simd::best() >= super::simd::Simd::Avx2 {
-        done = n / GROUP * GROUP;
-        assert!(done == 0 || panel.len() >= (done - 1) * COLS + GROUP, "panel too short");
-        // SAFETY: the processor has AVX2; all lines hold `n` words, and the panel's length was compared just above.
-        unsafe { transpose_blocks(lines.map(<[u32]>::as_ptr), done, panel.as_mut_ptr()) };
-    }
+    let done = transposed_in_blocks(&lines, n, panel);
     for (w, row) in panel.chunks_mut(COLS).enumerate().take(n).skip(done) {
         for (target, line) in row.iter_mut().zip(&lines) {
             *target = line[w];
         }
     }
+}
+
+/// Transposes as many of the `n` words of lines as vectors do whole, and says how many.
+fn transposed_in_blocks(lines: &[&[u32]; GROUP], n: usize, panel: &mut [u32]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if Simd::best() >= Simd::Avx2 {
+        let done = n / GROUP * GROUP;
+        assert!(done == 0 || panel.len() >= (done - 1) * COLS + GROUP, "panel too short");
+        assert!(lines.iter().all(|line| line.len() >= done), "line too short");
+        // SAFETY: the processor has AVX2; the lengths of lines and panel were compared just above.
+        unsafe { transpose_blocks(lines.map(<[u32]>::as_ptr), done, panel.as_mut_ptr()) };
+        return done;
+    }
+    let _ = (lines, n, panel);
+    0
 }
 
 /// Transposes blocks of 8 x 8 words, of which each line has `n` (a multiple of 8).

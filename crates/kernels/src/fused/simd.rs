@@ -3,9 +3,6 @@
 
 use std::sync::OnceLock;
 
-/// Names the most instructions that a process may use: for measuring what the others are worth.
-const LIMIT: &str = "LORIKEET_SIMD";
-
 /// Vector instructions for products, each with all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Simd {
@@ -23,6 +20,9 @@ impl Simd {
     /// Every level, from the least.
     pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
 
+    /// The environment variable that names the most instructions a process may use, by which they can be measured.
+    pub const VARIABLE: &'static str = "LORIKEET_SIMD";
+
     /// The name, as in flags and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -33,11 +33,11 @@ impl Simd {
         }
     }
 
-    /// The best that this processor has; less where the variable `LORIKEET_SIMD` names a lower level.
+    /// The best that this processor has; less where [`Simd::VARIABLE`] names a lower level.
     pub fn best() -> Self {
         static BEST: OnceLock<Simd> = OnceLock::new();
         *BEST.get_or_init(|| {
-            let limit = std::env::var(LIMIT).ok();
+            let limit = std::env::var(Self::VARIABLE).ok();
             let limit = Self::ALL.into_iter().find(|simd| limit.as_deref() == Some(simd.name()));
             limit.map_or(Self::detect(), |limit| limit.min(Self::detect()))
         })
