@@ -4,7 +4,7 @@
 //! Memory is what the program holds now, its tokens and tokenizer to come, and what training itself counts by running its own
 //! code over sizes (`train::memory`).
 
-use lorikeet_data::{SplitShares, split};
+use lorikeet_data::{SplitShares, Tokenizer, split};
 use lorikeet_jobs::train::{BatchSize, Footprint, Needs, Plan, Scale, Settings, Way};
 use lorikeet_jobs::{memory_available_bytes, memory_bytes};
 use lorikeet_registry::{RunFilter, RunStatus};
@@ -46,7 +46,7 @@ pub(crate) fn of(app: &App, wanted: &Wanted, request: &RunRequest) -> Result<Run
     let training_seconds = measured.tokens_per_s.map(|speed| n_tokens as f64 / speed.max(1e-9));
     let evaluating_seconds = measured.tokens_per_s.map(|speed| check_tokens * CHECK_SHARE / speed.max(1e-9));
     let memory = Memory::of(wanted, &counted)?;
-    let would_fit = memory.mends()?;
+    let would_fit = worth_it(app, wanted, &counted, memory.mends()?)?;
     let checkpoint_bytes = n_trainable * 12;
     let n_checkpoints = (wanted.settings.keep_checkpoints + 1).min(plan.n_steps / plan.save_every.max(1) + 1);
     let adapter_bytes = n_trainable * 4;
@@ -108,12 +108,7 @@ struct Parts {
 impl Parts {
     fn count(app: &App, wanted: &Wanted) -> Result<Parts, ApiError> {
         let tokenizer = app.counts.tokenizer(&wanted.folder)?;
-        let max_length = limit(&wanted.folder, wanted.settings.max_length)?;
-        let counted = |hash: &str| {
-            let dataset = app.library.store.dataset(hash)?;
-            let task = crate::counting::task_of_kind(dataset.kind());
-            app.counts.of(&dataset, &tokenizer, (task, wanted.settings.loss_on), max_length)
-        };
+        let counted = |hash: &str| counted(app, wanted, &tokenizer, (hash, wanted.settings.max_length));
         let all = counted(&wanted.data.hash)?;
         let other = wanted.validation.as_ref().map(|row| counted(&row.hash)).transpose()?;
         let share = if other.is_some() { 0.0 } else { wanted.settings.validation_split };
@@ -141,6 +136,36 @@ impl Parts {
         let counted = self.other.as_ref().unwrap_or(&self.all);
         (counted.n_tokens as f64 / counted.n_rows.max(1) as f64 * self.n_validation as f64) as u64
     }
+}
+
+/// A dataset as it is when cut at `max_length` tokens.
+fn counted(
+    app: &App,
+    wanted: &Wanted,
+    tokenizer: &Tokenizer,
+    (hash, max_length): (&str, u64),
+) -> Result<std::sync::Arc<Counted>, ApiError> {
+    let dataset = app.library.store.dataset(hash)?;
+    let task = crate::counting::task_of_kind(dataset.kind());
+    let max_length = limit(&wanted.folder, max_length)?;
+    app.counts.of(&dataset, tokenizer, (task, wanted.settings.loss_on), max_length)
+}
+
+/// Of the ways to make a run fit, those that leave most of what it is to learn: a cut takes it from the end.
+fn worth_it(app: &App, wanted: &Wanted, counts: &Parts, mends: Vec<Mend>) -> Result<Vec<Mend>, ApiError> {
+    let tokenizer = app.counts.tokenizer(&wanted.folder)?;
+    let mut kept = Vec::with_capacity(mends.len());
+    for mend in mends {
+        let cut = match mend.settings.get("max_length") {
+            Some(SettingValue::Integer(length)) => Some(length.unsigned_abs()),
+            _ => None,
+        };
+        let cut = cut.map(|length| counted(app, wanted, &tokenizer, (&wanted.data.hash, length))).transpose()?;
+        if cut.is_none_or(|cut| 2 * cut.n_trained >= counts.all.n_trained.max(1)) {
+            kept.push(mend);
+        }
+    }
+    Ok(kept)
 }
 
 /// Numbers that move.
