@@ -216,6 +216,15 @@ mod tests {
     }
 
     #[test]
+    fn what_earlier_versions_wrote_is_read() {
+        for (former, now) in [("never", "off"), ("blocks", "on")] {
+            let mut settings = Settings::default();
+            settings.set("recompute", &json!(former)).unwrap();
+            assert_eq!(settings.to_values()["recompute"], now);
+        }
+    }
+
+    #[test]
     fn what_is_not_taken_is_said_with_the_mend() {
         let say = |name: &str, value: Value| Settings::default().set(name, &value).unwrap_err().to_string();
         assert_eq!(say("learning_rat", json!(1)), "`learning_rat` is not a setting; did you mean `learning_rate`");

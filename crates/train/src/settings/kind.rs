@@ -297,8 +297,9 @@ impl<T: SettingType> SettingType for Option<T> {
     }
 }
 
+/// A setting with words to choose from: each with its label, and with what earlier versions wrote for it, which is still read.
 macro_rules! choice {
-    ($type:ident { $($variant:ident = $word:literal, $label:literal;)* }) => {
+    ($type:ident { $($variant:ident = $word:literal $(| $former:literal)?, $label:literal;)* }) => {
         impl SettingType for $type {
             const KIND: Kind = Kind::Choice;
             const CHOICES: &'static [(&'static str, &'static str)] = &[$(($word, $label)),*];
@@ -308,7 +309,7 @@ macro_rules! choice {
             }
 
             fn from_value(value: &Value) -> Option<Self> {
-                match value.as_str()? { $($word => Some($type::$variant),)* _ => None }
+                match value.as_str()? { $($word $(| $former)? => Some($type::$variant),)* _ => None }
             }
 
             fn expected() -> String {
@@ -349,8 +350,8 @@ choice!(PrecisionChoice {
 
 choice!(RecomputeChoice {
     Auto = "auto", "Where memory is short";
-    On = "on", "Every block";
-    Off = "off", "Off";
+    On = "on" | "blocks", "Every block";
+    Off = "off" | "never", "Off";
 });
 
 choice!(Goal {
